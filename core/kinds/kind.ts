@@ -1,0 +1,108 @@
+import type { FieldError } from '../errors.ts'
+import type { KubeObject } from '../object.ts'
+
+/** A cell of a printed table: what `kubectl get` shows. */
+export type Cell = string | number | boolean | null
+
+export interface Column {
+  readonly name: string
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
+  readonly format: string
+  /** 0 is always shown, 1 with `-o wide`. */
+  readonly priority: number
+  readonly description: string
+}
+
+/** A subresource as discovery lists it: "status", "scale", "binding" ... */
+export interface Subresource {
+  readonly name: string
+  readonly kind: string
+  /** Where it differs from the resource's own. */
+  readonly group?: string
+  readonly version?: string
+  readonly verbs: readonly string[]
+}
+
+export interface RuleContext {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** For a generated nodePort and the like; in [0, 1). */
+  readonly random: () => number
+}
+
+/**
+ * What one kind does beyond the generic machine. Each function but `cells` and `indexes` may change the object that it
+ * is given (a private copy); none does I/O. Absent means "as the generic machine does".
+ */
+export interface Rules {
+  /** Fills what the user left out, as Kubernetes' own defaulting does. Runs on each write, before validation. */
+  readonly defaults?: (object: KubeObject) => void
+  /** Before a creation: clears what a client may not set (status), sets the first values (status.phase: Pending). */
+  readonly prepareCreate?: (object: KubeObject, context: RuleContext) => void
+  /** Before an update of the object itself: restores from `old` what this path may not change (status). */
+  readonly prepareUpdate?: (next: KubeObject, old: KubeObject, context: RuleContext) => void
+  /** Before an update of the status subresource; the default keeps everything of `old` but `status`. */
+  readonly prepareStatus?: (next: KubeObject, old: KubeObject, context: RuleContext) => void
+  /** Beyond the schema and metadata, which the generic machine checks. */
+  readonly validate?: (object: KubeObject) => FieldError[]
+  /** In addition to `validate` on the new object. */
+  readonly validateUpdate?: (next: KubeObject, old: KubeObject) => FieldError[]
+  readonly validateStatus?: (next: KubeObject, old: KubeObject) => FieldError[]
+  /** Which names are allowed; the default is a DNS-1123 subdomain. */
+  readonly name?: 'subdomain' | 'label' | 'label1035' | 'path'
+  /** Whether metadata.generation counts the changes of everything but metadata and status. */
+  readonly generation?: boolean
+  /** Deletion waits for somebody to confirm it: pods on a node. Seconds; 0 deletes at once. */
+  readonly gracePeriod?: (object: KubeObject) => number
+  /** Field selectors beyond metadata.name and metadata.namespace. A missing value is ''. */
+  readonly fields?: Readonly<Record<string, (object: KubeObject) => string>>
+  /** Kept in the store beside the object: index name -> the values that this object is found under. */
+  readonly indexes?: Readonly<Record<string, (object: KubeObject) => readonly string[]>>
+  /** One row of the table; as many cells as `columns`. `now` in milliseconds, for ages. */
+  readonly cells?: (object: KubeObject, now: number) => Cell[]
+  /** What a deletion does with dependents when the client does not say. */
+  readonly defaultPropagation?: 'Background' | 'Orphan'
+  readonly scale?: ScalePaths
+}
+
+/** Where the scale subresource finds its values. */
+export interface ScalePaths {
+  /** As in ['spec', 'replicas']. */
+  readonly specReplicas: readonly string[]
+  readonly statusReplicas: readonly string[]
+  /** The selector of status.selector, as a LabelSelector or as text. */
+  readonly selector: (object: KubeObject) => string
+}
+
+/** One resource of the API. A newcomer adds a kind as one of these rows, and only so. */
+export interface Kind {
+  readonly group: string
+  readonly version: string
+  /** Plural, as in a path: "deployments". */
+  readonly resource: string
+  readonly kind: string
+  readonly listKind: string
+  readonly singular: string
+  readonly namespaced: boolean
+  readonly shortNames: readonly string[]
+  readonly categories: readonly string[]
+  readonly verbs: readonly string[]
+  readonly subresources: readonly Subresource[]
+  /** The resource in the store, "apps/deployments" or "pods": one sequence of versions each. */
+  readonly storage: string
+  /** Its name in schemas.json. */
+  readonly schema: string
+  readonly columns: readonly Column[]
+  readonly rules: Rules
+  /** Wherry's own bookkeeping: served to those who may read it, never listed in discovery. */
+  readonly hidden?: boolean
+}
+
+export function apiVersionOf(kind: { group: string; version: string }): string {
+  return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`
+}
+
+/** "deployments.apps", or "pods": how messages name a resource. */
+export function groupResource(kind: { group: string; resource: string }): string {
+  return kind.group === '' ? kind.resource : `${kind.resource}.${kind.group}`
+}
