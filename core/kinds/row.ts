@@ -18,7 +18,9 @@ interface ResourceFact {
 }
 
 const facts = new Map((resourceList as readonly ResourceFact[]).map((fact) => [keyOf(fact), fact]))
-const columns = columnTable as unknown as Readonly<Record<string, readonly (readonly [string, string, string, number])[]>>
+const columns = columnTable as unknown as Readonly<
+  Record<string, readonly (readonly [string, string, string, number])[]>
+>
 
 /** Columns of a kind that declares none, as the API server prints any object. */
 const DEFAULT_COLUMNS: readonly Column[] = [
