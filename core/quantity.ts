@@ -43,7 +43,7 @@ export function parseQuantity(text: string | number): Quantity {
 }
 
 /** As the API server gives it back after decoding: "0.5" -> "500m", "1024Mi" -> "1Gi". Throws like parseQuantity. */
-export function canonicalQuantity(text: string | number): string {
+export function formatQuantity(text: string | number): string {
   return lookup(String(text)).text
 }
 
@@ -165,6 +165,19 @@ export function addQuantity(a: Quantity, b: Quantity): Quantity {
 
 export function subtractQuantity(a: Quantity, b: Quantity): Quantity {
   return { nano: a.nano - b.nano, format: a.nano === 0n ? b.format : a.format }
+}
+
+/** The same of texts. */
+export function compareQuantities(a: string | number, b: string | number): number {
+  return compareQuantity(parseQuantity(a), parseQuantity(b))
+}
+
+export function isZeroQuantity(text: string | number): boolean {
+  return parseQuantity(text).nano === 0n
+}
+
+export function isNegativeQuantity(text: string | number): boolean {
+  return parseQuantity(text).nano < 0n
 }
 
 /** Of a whole number (bytes, pods, cores). */
