@@ -27,6 +27,10 @@ export interface Attributes {
     readonly subresource?: string
     readonly namespace?: string
     readonly name?: string
+    /** Of a list or watch, as the client sent it: nodes may only list their own pods. */
+    readonly fieldSelector?: string
+    /** Of a list or watch: the query's wherryIndex. */
+    readonly index?: string
   }
   readonly path?: string
 }
