@@ -11,17 +11,27 @@ const LAYER_VERSION = '2.2.2'
 
 const home = join(import.meta.dirname, '..')
 
-/** Runs kubectl with the cluster's kubeconfig; its exit code becomes ours. */
+/** `wherry kubectl ...`: its exit code becomes ours. */
 export async function kubectl(args: readonly string[], options: { readonly dataDir: string }): Promise<void> {
+  // The terminal sends Ctrl-C to both; kubectl decides what it means.
+  process.on('SIGINT', () => {})
+  process.exitCode = await spawnKubectl(args, options)
+}
+
+/** Throws when kubectl fails; what it printed stands on the terminal. */
+export async function runKubectl(args: readonly string[], options: { readonly dataDir: string }): Promise<void> {
+  const code = await spawnKubectl(args, options)
+  if (code !== 0) throw new CliError(`kubectl ${args.join(' ')} failed with exit code ${code}`)
+}
+
+async function spawnKubectl(args: readonly string[], options: { readonly dataDir: string }): Promise<number> {
   const paths = pathsOf(options.dataDir)
   if (!existsSync(paths.kubeconfig)) {
     throw new CliError(`there is no cluster in ${paths.dir}`, { hint: 'start one with: ./wherry up --detach' })
   }
   const program = findOnPath('kubectl') ?? (await bundledTool('kubectl'))
   const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, KUBECONFIG: paths.kubeconfig } })
-  // The terminal sends Ctrl-C to both; kubectl decides what it means.
-  process.on('SIGINT', () => {})
-  process.exitCode = await new Promise<number>((resolve, reject) => {
+  return await new Promise<number>((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)))
   })

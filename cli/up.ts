@@ -90,7 +90,7 @@ interface NodeStart {
 async function startNode(start: NodeStart): Promise<AgentChild> {
   const { paths, cluster, plane, ports } = start
   killStrayAgent(paths)
-  const configFile = await writeNodeConfig({ paths, cluster, plane })
+  const configFile = await writeNodeConfig({ paths, cluster, keys: plane.keys })
   const agent = new AgentChild({ paths, configFile, ports })
   const startedAt = ports.clock.now()
   agent.start()
