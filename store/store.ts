@@ -1,6 +1,14 @@
 import type { Change } from '../core/feed.ts'
 import type { Payload } from '../core/http.ts'
 import type { KubeObject } from '../core/object.ts'
+import type { Ports, Timer } from '../core/ports.ts'
+import type { Backend } from './backend.ts'
+import { type CommitContext, commit } from './commit.ts'
+import { ParsedBudget, type StoredEntry } from './entry.ts'
+import { list, resolvedHead } from './list.ts'
+import type { Indexes } from './mirror.ts'
+import { ResourceState, type Surroundings } from './resource.ts'
+import { Watch } from './watch.ts'
 
 /** One version of one object. `bytes()` is its JSON, beginning with kind and apiVersion, encoded once. */
 export interface Entry extends Payload {
@@ -70,7 +78,10 @@ export interface WatchOptions {
 }
 
 /** Batches of events in order; ends when `signal` aborts. Throws ApiError Expired (410) when `from` is no longer kept. */
-export type StoreWatch = AsyncIterable<readonly StoreEvent[]>
+export interface StoreWatch extends AsyncIterable<readonly StoreEvent[]> {
+  /** Every change up to this version has been handed out: what a bookmark may say. */
+  readonly position: number
+}
 
 export interface StoreApi {
   get(resource: string, key: string): Promise<Entry | undefined>
@@ -85,4 +96,237 @@ export interface StoreApi {
   /** In-process doorbell: called after each commit that the frontier has passed. Returns its removal. */
   onChange(listener: (changes: readonly Change[]) => void): () => void
   close(): Promise<void>
+}
+
+export interface StoreOptions {
+  readonly backend: Backend
+  readonly ports: Ports
+  /** The declared indexes of a resource; asked once for each. */
+  readonly indexes?: (resource: string) => Indexes | undefined
+  /** For how long a version can still be watched from and listed after it was replaced. Default: an hour. */
+  readonly retentionMs?: number
+}
+
+const HOUR_MS = 3_600_000
+/** The log is kept longer than promised by this part, so that few records need a copy of what they replaced. */
+const MARGIN = 0.25
+/** Records forgotten in one call: small, so that no other request waits for it. */
+const TRIM_CHUNK = 200
+/** Versions that a shared store remembers, so that a commit need not read again what its caller just read. */
+const RECALLED = 256
+
+/** The semantics of the Kubernetes API's state over any backend. The rules are those of the design's model. */
+export class Store implements StoreApi {
+  private readonly backend: Backend
+  private readonly ports: Ports
+  private readonly indexes: (resource: string) => Indexes | undefined
+  private readonly keptMs: number
+  private readonly around: Surroundings
+  private readonly context: CommitContext
+  private readonly states = new Map<string, ResourceState | Promise<ResourceState>>()
+  /** Keys with a write under way in this process, and who waits for its end. */
+  private readonly busy = new Map<string, (() => void)[]>()
+  private readonly recalled = new Map<string, StoredEntry>()
+  private readonly listeners = new Set<(changes: readonly Change[]) => void>()
+  private changes: Change[] = []
+  private trimTimer: Timer | undefined
+  private closed = false
+
+  constructor(options: StoreOptions) {
+    const { backend, ports, retentionMs = HOUR_MS } = options
+    this.backend = backend
+    this.ports = ports
+    this.indexes = options.indexes ?? (() => undefined)
+    this.keptMs = retentionMs * (1 + MARGIN)
+    this.around = { backend, ports, budget: new ParsedBudget(), changed: (event) => this.changed(event) }
+    this.context = {
+      around: this.around,
+      state: async (resource) => await this.state(resource),
+      recall: (state, key, version) => {
+        const entry = this.recalled.get(`${state.name} ${key}`)
+        return entry?.version === version ? entry : undefined
+      },
+      keptForMs: retentionMs * MARGIN
+    }
+    this.scheduleTrim(Math.max(1_000, retentionMs / 60))
+  }
+
+  async get(resource: string, key: string): Promise<Entry | undefined> {
+    const opened = this.states.get(resource)
+    const state = opened instanceof ResourceState ? opened : await this.state(resource)
+    if (state.local !== undefined) return state.local.mirror.objects.get(key)
+    const object = await this.backend.get(resource, key)
+    const entry = object === undefined ? undefined : state.entry(object)
+    if (entry !== undefined) this.remember(entry)
+    return entry
+  }
+
+  async commit(writes: readonly Write[]): Promise<CommitResult> {
+    if (writes.length === 0) return { ok: true, entries: [] }
+    const keys = writes.map(({ resource, key }) => `${resource} ${key}`)
+    if (new Set(keys).size !== keys.length) throw new RangeError('a transaction writes each key once')
+    if (!this.backend.exclusive) {
+      const result = await commit(this.context, writes)
+      if (result.ok) for (const [i, entry] of result.entries.entries()) this.announce(writes[i] as Write, entry)
+      return result
+    }
+    // Writes of one key take turns, so that none reserves a number only to lose it.
+    for (let taken = this.taken(keys); taken !== undefined; taken = this.taken(keys)) {
+      const queue = taken
+      await new Promise<void>((resolve) => queue.push(resolve))
+    }
+    for (const key of keys) this.busy.set(key, [])
+    try {
+      return await commit(this.context, writes)
+    } finally {
+      for (const key of keys) {
+        const waiting = this.busy.get(key) ?? []
+        this.busy.delete(key)
+        for (const wake of waiting) wake()
+      }
+    }
+  }
+
+  async list(resource: string, options: ListOptions = {}): Promise<ListResult> {
+    return await list(await this.state(resource), this.backend, options)
+  }
+
+  watch(resource: string, options: WatchOptions): StoreWatch {
+    return new Watch(async () => await this.state(resource), this.around, options)
+  }
+
+  async version(resource: string): Promise<number> {
+    return await resolvedHead(await this.state(resource), this.backend)
+  }
+
+  async history(resource: string, key: string): Promise<readonly StoreEvent[]> {
+    const state = await this.state(resource)
+    const events: StoreEvent[] = []
+    let version = (await this.backend.get(resource, key))?.version ?? 0
+    while (version > 0) {
+      const [record] = await this.backend.readRecords(resource, [version])
+      const [event] = record === undefined ? [] : await state.events([record])
+      if (record === undefined || event === undefined) break
+      events.push(event)
+      version = record.replaced
+    }
+    return events
+  }
+
+  onChange(listener: (changes: readonly Change[]) => void): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    this.trimTimer?.cancel()
+    for (const state of this.states.values()) (await state).sequence.checkpoint()
+    await this.backend.close()
+  }
+
+  private state(resource: string): ResourceState | Promise<ResourceState> {
+    const known = this.states.get(resource)
+    if (known !== undefined) return known
+    const opening = ResourceState.open(resource, this.indexes(resource) ?? {}, this.around).then(
+      (state) => {
+        this.states.set(resource, state)
+        return state
+      },
+      (error: unknown) => {
+        this.states.delete(resource)
+        throw error
+      }
+    )
+    this.states.set(resource, opening)
+    return opening
+  }
+
+  private taken(keys: readonly string[]): (() => void)[] | undefined {
+    for (const key of keys) {
+      const queue = this.busy.get(key)
+      if (queue !== undefined) return queue
+    }
+    return undefined
+  }
+
+  private remember(entry: StoredEntry): void {
+    const name = `${entry.resource} ${entry.key}`
+    this.recalled.delete(name)
+    this.recalled.set(name, entry)
+    if (this.recalled.size <= RECALLED) return
+    for (const oldest of this.recalled.keys()) {
+      this.recalled.delete(oldest)
+      return
+    }
+  }
+
+  /** The doorbell of a shared store rings for its own writes only; others hear the platform's feed. */
+  private announce(write: Write, entry: Entry): void {
+    const previous = write.expected === 0 ? undefined : this.recalled.get(`${write.resource} ${write.key}`)
+    const type = write.object === undefined ? 'deleted' : write.expected === 0 ? 'created' : 'updated'
+    this.changed({
+      type,
+      version: entry.version,
+      entry,
+      previous: previous?.version === write.expected ? previous : undefined
+    })
+  }
+
+  private changed(event: StoreEvent): void {
+    if (this.listeners.size === 0) return
+    if (this.changes.length === 0) queueMicrotask(() => this.ring())
+    this.changes.push(new EventChange(event))
+  }
+
+  private ring(): void {
+    const changes = this.changes
+    this.changes = []
+    for (const listener of this.listeners) listener(changes)
+  }
+
+  private scheduleTrim(everyMs: number): void {
+    this.trimTimer = this.ports.clock.after(everyMs, () => {
+      this.trim()
+        .catch((error: unknown) => this.ports.log.warn({ error }, 'the log was not trimmed'))
+        .finally(() => {
+          if (!this.closed) this.scheduleTrim(everyMs)
+        })
+    })
+  }
+
+  private async trim(): Promise<void> {
+    const before = this.ports.clock.now() - this.keptMs
+    for (const resource of await this.backend.resources()) {
+      const state = await this.state(resource)
+      await this.backend.advance(resource, state.sequence.frontier)
+      state.local?.tail.trim(before)
+      while (!this.closed && (await this.backend.trim(resource, before, TRIM_CHUNK)));
+    }
+  }
+}
+
+/** An event as the feed tells it. Objects are parsed only for those who look. */
+class EventChange implements Change {
+  readonly resource: string
+  readonly key: string
+  readonly type: StoreEvent['type']
+  private readonly event: StoreEvent
+
+  constructor(event: StoreEvent) {
+    this.resource = event.entry.resource
+    this.key = event.entry.key
+    this.type = event.type
+    this.event = event
+  }
+
+  get object(): KubeObject {
+    return this.event.entry.value
+  }
+
+  // An optional field cannot be a getter that may give undefined, though readers see no difference.
+  get previous(): KubeObject {
+    return this.event.previous?.value as KubeObject
+  }
 }

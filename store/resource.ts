@@ -1,0 +1,174 @@
+import { ApiError } from '../core/errors.ts'
+import type { Ports } from '../core/ports.ts'
+import type { Backend, LogRecord, StoredObject } from './backend.ts'
+import { type ParsedBudget, StoredEntry } from './entry.ts'
+import { type Indexes, Mirror } from './mirror.ts'
+import { type Resolved, Sequence } from './sequence.ts'
+import type { StoreEvent } from './store.ts'
+import { Tail } from './tail.ts'
+
+const READ_AHEAD = 500
+
+export interface Surroundings {
+  readonly backend: Backend
+  readonly ports: Ports
+  readonly budget: ParsedBudget
+  /** Told every event of a lone writer in the frontier's order. */
+  readonly changed: (event: StoreEvent) => void
+}
+
+/** What one process knows of one resource. */
+export class ResourceState {
+  readonly name: string
+  readonly indexes: Indexes
+  readonly sequence: Sequence
+  /** Only where this process is the only writer: the objects and the end of the log as they are at the frontier. */
+  readonly local: { readonly mirror: Mirror; readonly tail: Tail } | undefined
+  private readonly around: Surroundings
+
+  private constructor(name: string, indexes: Indexes, of: { frontier: number; around: Surroundings }) {
+    this.name = name
+    this.indexes = indexes
+    this.around = of.around
+    const { backend } = of.around
+    this.sequence = new Sequence({ resource: name, frontier: of.frontier }, of.around, (resolved) =>
+      this.pass(resolved)
+    )
+    this.local = backend.exclusive ? { mirror: new Mirror(indexes), tail: new Tail(of.frontier) } : undefined
+  }
+
+  static async open(name: string, indexes: Indexes, around: Surroundings): Promise<ResourceState> {
+    const { backend } = around
+    const counter = await backend.counter(name)
+    if (!backend.exclusive) return new ResourceState(name, indexes, { frontier: counter.frontier, around })
+    // Whoever left a gap is dead: nobody else writes here.
+    await fenceGaps(name, counter, around)
+    const state = new ResourceState(name, indexes, { frontier: counter.reserved, around })
+    if (counter.reserved > counter.frontier) await backend.advance(name, counter.reserved)
+    await state.load()
+    return state
+  }
+
+  entry(object: StoredObject): StoredEntry | undefined {
+    if (object.bytes === undefined) return undefined
+    const { key, version, at, bytes } = object
+    return new StoredEntry({ resource: this.name, key, version, at, bytes }, this.around.budget)
+  }
+
+  /** The object of a record; undefined for a fence. */
+  entryOf(record: LogRecord): StoredEntry | undefined {
+    return this.entry(record)
+  }
+
+  /** What the record replaced, as far as it is known without reading. */
+  inlinePrevious(record: LogRecord): StoredEntry | undefined {
+    if (record.previous === undefined) return undefined
+    const { key, replaced: version, at, previous: bytes } = record
+    return this.entry({ key, version, at, bytes })
+  }
+
+  /**
+   * Every record after `after` up to `to`, which are resolved. Throws ApiError Expired where some were trimmed.
+   */
+  async records(after: number, to: number, expired: (oldest: number) => ApiError): Promise<readonly LogRecord[]> {
+    const all: LogRecord[] = []
+    for (let position = after; position < to; ) {
+      const records = await this.around.backend.readLog(this.name, position, Math.min(READ_AHEAD, to - position))
+      for (const record of records) {
+        if (record.version > to) break
+        if (record.version !== position + 1) throw expired(record.version - 1)
+        all.push(record)
+        position++
+      }
+      if (records.length === 0) throw expired(to)
+    }
+    return all
+  }
+
+  /** The events of consecutive records, with what each replaced; undefined for a fence. */
+  async events(records: readonly LogRecord[]): Promise<readonly (StoreEvent | undefined)[]> {
+    const known = new Map<number, StoredEntry>()
+    const wanted: number[] = []
+    for (const record of records) {
+      const entry = this.entryOf(record)
+      if (entry !== undefined) known.set(record.version, entry)
+      const previous = this.inlinePrevious(record)
+      if (previous !== undefined) known.set(record.replaced, previous)
+      else if (record.replaced > 0 && !known.has(record.replaced)) wanted.push(record.replaced)
+    }
+    for (const record of await this.around.backend.readRecords(this.name, wanted)) {
+      const entry = record === undefined ? undefined : this.entryOf(record)
+      if (entry !== undefined) known.set(entry.version, entry)
+    }
+    return records.map((record) => eventOf(record, known.get(record.version), known.get(record.replaced)))
+  }
+
+  private pass({ record, entry = this.entryOf(record) }: Resolved): void {
+    const { local } = this
+    if (local === undefined) return
+    const event = eventOf(record, entry, local.mirror.objects.get(record.key))
+    if (event?.type === 'deleted') local.mirror.delete(record.key)
+    else if (entry !== undefined) local.mirror.put(entry)
+    local.tail.push(event)
+    if (event !== undefined) this.around.changed(event)
+  }
+
+  private async load(): Promise<void> {
+    let after: string | undefined = ''
+    while (after !== undefined) {
+      const page: Awaited<ReturnType<Backend['listObjects']>> = await this.around.backend.listObjects(this.name, {
+        prefix: '',
+        after,
+        limit: READ_AHEAD
+      })
+      for (const object of page.objects) {
+        const entry = this.entry(object)
+        if (entry !== undefined) this.local?.mirror.put(entry)
+      }
+      after = page.next
+    }
+  }
+}
+
+function eventOf(
+  record: LogRecord,
+  entry: StoredEntry | undefined,
+  previous: StoredEntry | undefined
+): StoreEvent | undefined {
+  if (record.type === 'fence' || entry === undefined) return undefined
+  const type = record.type === 'delete' ? 'deleted' : record.replaced === 0 ? 'created' : 'updated'
+  return { type, version: record.version, entry, previous: record.replaced === 0 ? undefined : previous }
+}
+
+async function fenceGaps(
+  name: string,
+  counter: { reserved: number; frontier: number },
+  { backend, ports }: Surroundings
+): Promise<void> {
+  let position = counter.frontier
+  while (position < counter.reserved) {
+    const records = await backend.readLog(name, position, READ_AHEAD)
+    const next = records[0]?.version ?? counter.reserved + 1
+    for (let gap = position + 1; gap < Math.min(next, counter.reserved + 1); gap++) {
+      await backend.fence(name, gap, ports.clock.now())
+    }
+    position = next - 1
+    for (const record of records) {
+      if (record.version !== position + 1) break
+      position = record.version
+    }
+  }
+}
+
+export function expiredWatch(from: number, oldest: number): ApiError {
+  return new ApiError('Expired', `too old resource version: ${from} (${oldest})`)
+}
+
+export function tooLarge(version: number, current: number): ApiError {
+  return new ApiError('Timeout', `Too large resource version: ${version}, current: ${current}`, {
+    details: {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1
+    }
+  })
+}
