@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import {
   addQuantity,
-  formatQuantity,
+  canonicalQuantity,
   compareQuantity,
   parseQuantity,
   quantityMilli,
@@ -61,7 +61,7 @@ describe('canonical text', () => {
     ['', undefined]
   ])('%j -> %j', (text, expected) => {
     if (expected === undefined) expect(tryParseQuantity(text)).toBeUndefined()
-    else expect(formatQuantity(text)).toBe(expected)
+    else expect(canonicalQuantity(text)).toBe(expected)
   })
 
   test.each([0.5, 2, 1000, 1e21])('a number in JSON: %d', (value) => {

@@ -43,7 +43,7 @@ export function parseQuantity(text: string | number): Quantity {
 }
 
 /** As the API server gives it back after decoding: "0.5" -> "500m", "1024Mi" -> "1Gi". Throws like parseQuantity. */
-export function formatQuantity(text: string | number): string {
+export function canonicalQuantity(text: string | number): string {
   return lookup(String(text)).text
 }
 
