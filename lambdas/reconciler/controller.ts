@@ -1,0 +1,66 @@
+/** What a controller is, and what it is given. A newcomer is one file with one such value, and a line in registry.ts. */
+import type { Client } from '../../core/client.ts'
+import type { EventRecorder } from '../../core/events.ts'
+import type { Change } from '../../core/feed.ts'
+import type { ResourceRef } from '../../core/kinds/refs.ts'
+import type { RunResult } from '../../core/loop.ts'
+import type { Resource } from '../../core/object.ts'
+import type { Ports } from '../../core/ports.ts'
+
+/** A resource as discovery knows it. */
+export interface ServedKind extends ResourceRef<Resource> {
+  readonly verbs: readonly string[]
+  /** The resource in the store and in a Change: "apps/deployments", "pods". */
+  readonly storage: string
+}
+
+export interface ReconcilerConfig {
+  /** PEM of the cluster's CA, for kube-root-ca.crt. */
+  readonly caCertificate: string
+  /** Every resource that is served now, one version of each; the garbage collector and namespaces' deletion use it. */
+  readonly kinds: () => readonly ServedKind[] | Promise<readonly ServedKind[]>
+  /** A node whose lease is not renewed for so long is not ready (--node-monitor-grace-period). Default 40,000 ms. */
+  readonly nodeMonitorGraceMs?: number
+  /** A node that never renewed a lease (--node-startup-grace-period). Default 60,000 ms. */
+  readonly nodeStartupGraceMs?: number
+  /** Finished pods beyond this number are deleted, oldest first (--terminated-pod-gc-threshold). Default 12,500. */
+  readonly terminatedPodThreshold?: number
+}
+
+export interface ControllerContext {
+  /** Acts under the controller's own identity. */
+  readonly client: Client
+  /** May list everything, as kube-controller-manager's shared informers do; for controllers whose role reads nothing. */
+  readonly reader: Client
+  readonly events: EventRecorder
+  readonly ports: Ports
+  readonly config: ReconcilerConfig
+  /** Has another key of this controller reconciled: now, or after some milliseconds. */
+  readonly enqueue: (key: string, delayMs?: number) => void
+}
+
+/**
+ * The keys that changes of one resource concern. Given in batches, so that what must be looked up is looked up once
+ * for many changes. May throw: the batch is mapped again then.
+ */
+export type KeyMap = (
+  changes: readonly Change[],
+  context: ControllerContext
+) => readonly string[] | Promise<readonly string[]>
+
+export interface Controller {
+  /** Also its service account in kube-system. */
+  readonly name: string
+  /** source.component of its Events, where it is not the name. */
+  readonly component?: string
+  /** How many keys at once. Default 5, as most of kube-controller-manager's. */
+  readonly workers?: number
+  /** See LoopOptions. */
+  readonly restRatio?: number
+  /** By the store's resource ("pods"); "*" sees the changes of every resource. */
+  readonly watches: Readonly<Record<string, KeyMap>>
+  /** What to reconcile when the program starts, whatever changed while it was not running. */
+  readonly start: (context: ControllerContext) => Promise<readonly string[]>
+  /** Brings the world closer to what the object of this key wants. Reads current state; is given no change. */
+  readonly reconcile: (key: string, context: ControllerContext) => Promise<RunResult | undefined>
+}
