@@ -1,7 +1,8 @@
 /** The admission plugins in the order in which they run. A new one is a file here and a line below. */
-import type { AddressOptions } from '../addresses.ts'
+import { type AddressOptions, addressEffect } from '../addresses.ts'
+import { aggregationEffect, clusterRoleAggregation } from '../aggregation.ts'
 import type { RbacAuthorizer } from '../authz.ts'
-import type { AdmissionPlugin } from '../types.ts'
+import type { AdmissionPlugin, Effect } from '../types.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
@@ -24,6 +25,10 @@ export function admissionPlugins(options: AdmissionOptions): readonly AdmissionP
     podPriority,
     defaultTolerationSeconds,
     serviceAddresses(options),
+    clusterRoleAggregation,
     rbacEscalation(options.authorizer)
   ]
 }
+
+/** What changes in the transaction of another object; the scheduler's ledger comes beside these. */
+export const admissionEffects: readonly Effect[] = [addressEffect, aggregationEffect]
