@@ -1,43 +1,12 @@
 import { eventually, TestCluster } from './cluster.ts'
+import { createNodes } from './nodes.ts'
 
 // A Deployment of 1,000 pods on 100 nodes that exist only in the API is fully bound, with no node sold twice.
 
 test('a Deployment of 1,000 pods on 100 nodes is fully bound', async () => {
   const cluster = await TestCluster.start('--control-plane-only')
   try {
-    const nodes = Array.from({ length: 100 }, (_, index) => ({
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: { name: `n${index}`, labels: { 'kubernetes.io/hostname': `n${index}` } }
-    }))
-    await cluster.k(
-      'create',
-      '-f',
-      cluster.writeFile('nodes.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: nodes }))
-    )
-    const ready = {
-      status: {
-        allocatable: { cpu: '1', memory: '4Gi', pods: '110' },
-        capacity: { cpu: '1', memory: '4Gi', pods: '110' },
-        conditions: [
-          {
-            type: 'Ready',
-            status: 'True',
-            reason: 'KubeletReady',
-            lastHeartbeatTime: new Date().toISOString().replace(/\.\d+/, '')
-          }
-        ]
-      }
-    }
-    const patch = cluster.writeFile('status.json', JSON.stringify(ready))
-    await cluster.k(
-      'patch',
-      'nodes',
-      ...nodes.map((node) => node.metadata.name),
-      '--subresource=status',
-      `--patch-file=${patch}`
-    )
-    await cluster.k('taint', 'nodes', '--all', 'node.kubernetes.io/not-ready-').catch(() => '')
+    await createNodes(cluster, 100)
     await cluster.apply(`
 apiVersion: apps/v1
 kind: Deployment
