@@ -1,0 +1,116 @@
+/** What the decision about a pod is made from, and what comes out. All of it is data. */
+import type { Container, Pod, PodStatus } from '../../core/kinds/types.ts'
+import type { PodRuntime } from '../runtime/runtime.ts'
+
+/** What probes say of one running container. Absent: not known yet. */
+export interface Health {
+  /** The startup probe has succeeded. */
+  readonly started?: boolean
+  /** The readiness probe says so. */
+  readonly ready?: boolean
+  /** A liveness or startup probe failed too often: the container must be replaced. */
+  readonly failure?: { readonly message: string; readonly graceSeconds: number | undefined }
+}
+
+/** Why a container could not be started at the last attempt (kubelet's reason cache). */
+export interface StartFailure {
+  readonly reason: string
+  readonly message: string
+  /** Milliseconds since 1970: no new attempt before. */
+  readonly until: number
+  /** What the failure is called from a moment on: ErrImagePull becomes ImagePullBackOff. */
+  readonly then?: { readonly from: number; readonly reason: string; readonly message: string }
+}
+
+/** What is under way. The decision starts nothing twice. */
+export interface Busy {
+  readonly preparing: boolean
+  readonly sandbox: boolean
+  /** Names of containers whose start is under way or queued, with hooks. */
+  readonly starting: ReadonlySet<string>
+  /** Ids of containers that are being stopped, and until when (milliseconds since 1970) they may take. */
+  readonly stopping: ReadonlyMap<string, number>
+  readonly finishing: boolean
+}
+
+export interface PodInput {
+  readonly pod: Pod
+  /** The status that was last decided; at first, the API's. */
+  readonly status: PodStatus
+  readonly runtime: PodRuntime
+  /** By container id. */
+  readonly health: ReadonlyMap<string, Health>
+  /** Termination messages by container id. */
+  readonly messages: ReadonlyMap<string, string>
+  /** By container name. */
+  readonly failures: ReadonlyMap<string, StartFailure>
+  readonly busy: Busy
+  /** The node refused the pod. */
+  readonly rejected: { readonly reason: string; readonly message: string } | undefined
+  /** Volumes are in place; else, when to try again (0: now). */
+  readonly prepared: boolean
+  readonly prepareAfter: number
+  readonly sandboxAfter: number
+  /** When the agent began to end the pod; undefined: not yet. */
+  readonly endingSince: number | undefined
+  /** Volumes and cgroups of an ended pod are gone. */
+  readonly finished: boolean
+  readonly hostIPs: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+export interface ContainerStart {
+  readonly name: string
+  /** The number of restarts before. */
+  readonly attempt: number
+  /** How long the next restart waits if this one ends soon; milliseconds. */
+  readonly backoffMs: number
+}
+
+export interface ContainerStop {
+  readonly id: string
+  readonly name: string
+  /** Milliseconds since 1970: what still runs then is killed. */
+  readonly until: number
+  /** The event's text. */
+  readonly message: string
+}
+
+export type Action =
+  /** Volumes, log folder: all that containers need before the sandbox. */
+  | { readonly do: 'prepare' }
+  | { readonly do: 'createSandbox'; readonly attempt: number }
+  | { readonly do: 'stopSandbox'; readonly id: string }
+  | { readonly do: 'removeSandbox'; readonly id: string }
+  /** One after another: pull, create, start, hook. */
+  | { readonly do: 'start'; readonly sandboxId: string; readonly containers: readonly ContainerStart[] }
+  | { readonly do: 'stop'; readonly containers: readonly ContainerStop[] }
+  | { readonly do: 'removeContainer'; readonly id: string }
+  | { readonly do: 'event'; readonly container: string; readonly reason: string; readonly message: string }
+  /** Nothing of the pod runs any more: give back volumes and cgroups. */
+  | { readonly do: 'finish' }
+  /** The pod's end is complete and was asked for: remove it from the API. */
+  | { readonly do: 'delete' }
+
+export interface PodPlan {
+  readonly actions: readonly Action[]
+  readonly status: PodStatus
+  /** Milliseconds since 1970 when time alone changes the decision. */
+  readonly again: number | undefined
+  /** Set from the moment that the pod must end. */
+  readonly ending: boolean
+}
+
+/** An init container that keeps running beside the others. */
+export function isSidecar(container: Container): boolean {
+  return container.restartPolicy === 'Always'
+}
+
+export function formatPod(pod: Pod): string {
+  return `${pod.metadata.name ?? ''}_${pod.metadata.namespace ?? ''}(${pod.metadata.uid ?? ''})`
+}
+
+export function isTerminalPhase(phase: string | undefined): boolean {
+  return phase === 'Succeeded' || phase === 'Failed'
+}
