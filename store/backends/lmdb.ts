@@ -1,0 +1,397 @@
+import { mkdirSync } from 'node:fs'
+import type { Server } from 'node:net'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import type { Ports } from '../../core/ports.ts'
+import type {
+  Backend,
+  Counter,
+  LogRecord,
+  PageQuery,
+  StoredObject,
+  TransactionItem,
+  TransactionResult
+} from '../backend.ts'
+import { checkFile, damaged, holdFolder } from './lmdb-file.ts'
+import { decodeObject, decodeRecord, encodeRecord, encodeTombstone, timeOf, versionOf } from './lmdb-record.ts'
+
+/** Address space, not disk: LMDB maps so much at once, and grows when it is full. */
+const MAP_BYTES = 2 ** 36
+/** Operations in one synced transaction: enough to hide the sync, few enough that none waits long. */
+const MAX_BATCH = 512
+/** LMDB allows keys of 1,978 bytes; a character takes three at most. */
+const MAX_KEY = 600
+/** Sorts behind every character. */
+const LAST = '\u{10ffff}'
+const EMPTY = Buffer.from([0])
+
+type Table = Database<Buffer, string>
+
+/** One write, decided when its batch begins; `apply` has no effect where it throws. */
+interface Operation {
+  readonly apply: (batch: Batch) => unknown
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: unknown) => void
+  result?: unknown
+  error?: unknown
+}
+
+/** What the batch's earlier operations did: LMDB shows it only after the commit. */
+interface Batch {
+  readonly objects: Map<string, StoredObject>
+  readonly records: Set<string>
+}
+
+interface Numbers {
+  /** Handed out in this process. */
+  reserved: number
+  /** The highest that is, or is about to be, in the log. */
+  used: number
+  frontier: number
+  saved: boolean
+}
+
+/**
+ * One folder, one process. Writes gather while the last batch is synced to disk and then go together as one LMDB
+ * transaction: every one is answered after the sync, and many share it.
+ */
+export class LmdbBackend implements Backend {
+  readonly exclusive = true
+  private readonly path: string
+  private readonly ports: Ports
+  private readonly root: RootDatabase<Buffer, string>
+  private readonly hold: Server | undefined
+  private readonly objects: Table
+  private readonly tombstones: Table
+  private readonly log: Table
+  private readonly counters: Table
+  private readonly terms: Table
+  private readonly numbers = new Map<string, Numbers>()
+  private queue: Operation[] = []
+  private writing: Promise<void> | undefined
+
+  /**
+   * Opens the folder, made if it is not there. Throws an Error with a sentence for its user where another process has
+   * it open, or where what it holds is damaged.
+   */
+  static async open(options: { readonly path: string; readonly ports: Ports }): Promise<LmdbBackend> {
+    const { path } = options
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    const hold = await holdFolder(path)
+    try {
+      checkFile(path)
+      return new LmdbBackend(options, hold)
+    } catch (error) {
+      hold?.close()
+      const { message } = error as Error
+      throw message.startsWith('the data in') ? error : damaged(path, message)
+    }
+  }
+
+  private constructor(options: { readonly path: string; readonly ports: Ports }, hold: Server | undefined) {
+    this.path = options.path
+    this.ports = options.ports
+    this.hold = hold
+    // Without overlapping sync a transaction is visible only when it is on the disk.
+    this.root = open({
+      path: options.path,
+      encoding: 'binary',
+      overlappingSync: false,
+      mapSize: MAP_BYTES,
+      maxDbs: 8,
+      noMemInit: true
+    })
+    const table = (name: string) => this.root.openDB<Buffer, string>(name, { encoding: 'binary' })
+    this.objects = table('objects')
+    this.tombstones = table('tombstones')
+    this.log = table('log')
+    this.counters = table('counters')
+    this.terms = table('terms')
+  }
+
+  async get(resource: string, key: string): Promise<StoredObject | undefined> {
+    return this.find(`${resource} ${key}`)
+  }
+
+  async getMany(resource: string, keys: readonly string[]): Promise<readonly (StoredObject | undefined)[]> {
+    return keys.map((key) => this.find(`${resource} ${key}`))
+  }
+
+  async reserve(resource: string, count: number): Promise<number> {
+    const numbers = this.numbersOf(resource)
+    numbers.reserved += count
+    return numbers.reserved - count + 1
+  }
+
+  async counter(resource: string): Promise<Counter> {
+    const { reserved, frontier } = this.numbersOf(resource)
+    return { reserved, frontier }
+  }
+
+  /** Saved with the next batch. */
+  async advance(resource: string, frontier: number): Promise<void> {
+    const numbers = this.numbersOf(resource)
+    if (frontier <= numbers.frontier) return
+    numbers.frontier = frontier
+    numbers.saved = false
+  }
+
+  async commit(items: readonly TransactionItem[]): Promise<TransactionResult> {
+    for (const { record } of items) {
+      if (record.key.length > MAX_KEY) throw new RangeError(`a key has at most ${MAX_KEY} characters`)
+    }
+    return await this.write((batch) => this.applyCommit(batch, items))
+  }
+
+  async fence(resource: string, version: number, at: number): Promise<boolean> {
+    const record: LogRecord = {
+      version,
+      type: 'fence',
+      key: '',
+      replaced: 0,
+      at,
+      bytes: undefined,
+      previous: undefined
+    }
+    return await this.write((batch) => {
+      if (this.hasRecord(batch, logKey(resource, version))) return false
+      this.putRecord(batch, { resource, version, encoded: encodeRecord(record) })
+      return true
+    })
+  }
+
+  async readLog(resource: string, after: number, limit: number): Promise<readonly LogRecord[]> {
+    const range = { start: logKey(resource, after + 1), end: `${resource} ${LAST}`, limit }
+    return Array.from(this.log.getRange(range), ({ value }) => this.sound(() => decodeRecord(value)))
+  }
+
+  async readRecords(resource: string, versions: readonly number[]): Promise<readonly (LogRecord | undefined)[]> {
+    return versions.map((version) => {
+      const value = this.log.get(logKey(resource, version))
+      return value === undefined ? undefined : this.sound(() => decodeRecord(value))
+    })
+  }
+
+  async listObjects(
+    resource: string,
+    query: PageQuery
+  ): Promise<{ objects: readonly StoredObject[]; next: string | undefined }> {
+    const objects: StoredObject[] = []
+    for (const { value } of this.objects.getRange(rangeOf(`${resource} `, query))) {
+      if (objects.length === query.limit) return { objects, next: objects.at(-1)?.key }
+      objects.push(this.sound(() => decodeObject(value)))
+    }
+    return { objects, next: undefined }
+  }
+
+  async listIndex(
+    resource: string,
+    term: string,
+    query: PageQuery
+  ): Promise<{ keys: readonly string[]; next: string | undefined }> {
+    const start = `${resource} ${encodeURIComponent(term)} `
+    const keys: string[] = []
+    for (const key of this.terms.getKeys(rangeOf(start, query))) {
+      if (keys.length === query.limit) return { keys, next: keys.at(-1) }
+      keys.push(key.slice(start.length))
+    }
+    return { keys, next: undefined }
+  }
+
+  async count(resource: string, prefix: string, after: string): Promise<number> {
+    const { start, end, exclusiveStart } = rangeOf(`${resource} `, { prefix, after, limit: 0 })
+    return this.objects.getKeysCount({ start, end, exclusiveStart })
+  }
+
+  async trim(resource: string, before: number, limit: number): Promise<boolean> {
+    return await this.write(() => {
+      const { frontier } = this.numbersOf(resource)
+      const range = { start: logKey(resource, 0), end: logKey(resource, frontier + 1) }
+      let removed = 0
+      for (const { key, value } of this.log.getRange(range)) {
+        if (timeOf(value) >= before) return false
+        if (removed++ === limit) return true
+        const record = this.sound(() => decodeRecord(value))
+        void this.log.remove(key)
+        if (record.type !== 'delete') continue
+        const name = `${resource} ${record.key}`
+        const tombstone = this.tombstones.getBinaryFast(name)
+        if (tombstone !== undefined && versionOf(tombstone) === record.version) void this.tombstones.remove(name)
+      }
+      return false
+    })
+  }
+
+  async resources(): Promise<readonly string[]> {
+    const names = new Set(this.counters.getKeys())
+    for (const [name, { used }] of this.numbers) if (used > 0) names.add(name)
+    return [...names]
+  }
+
+  async close(): Promise<void> {
+    if ([...this.numbers.values()].some(({ saved }) => !saved)) await this.write(() => undefined)
+    await this.writing
+    await this.root.close()
+    await new Promise<void>((resolve) => (this.hold === undefined ? resolve() : this.hold.close(() => resolve())))
+  }
+
+  private applyCommit(batch: Batch, items: readonly TransactionItem[]): TransactionResult {
+    let refused: TransactionResult | undefined
+    for (const [item, { resource, expected, record }] of items.entries()) {
+      const name = `${resource} ${record.key}`
+      const held = this.held(batch, name)
+      if ((held?.live === true ? held.version : 0) !== expected) {
+        const current = held?.live === true ? this.current(batch, name) : undefined
+        return { ok: false, reason: 'object', item, current }
+      }
+      if (this.hasRecord(batch, logKey(resource, record.version)) || (held?.version ?? 0) >= record.version) {
+        refused ??= { ok: false, reason: 'number', item, current: this.current(batch, name) }
+      }
+    }
+    if (refused !== undefined) return refused
+    const encoded = items.map(({ record }) => encodeRecord(record))
+    for (const [i, item] of items.entries()) this.put(batch, item, encoded[i] as Buffer)
+    return { ok: true }
+  }
+
+  private put(batch: Batch, { resource, record, added, removed }: TransactionItem, encoded: Buffer): void {
+    const { key, version, at } = record
+    const name = `${resource} ${key}`
+    if (record.type === 'delete') {
+      void this.objects.remove(name)
+      void this.tombstones.put(name, encodeTombstone(record))
+      batch.objects.set(name, { key, version, at, bytes: undefined })
+    } else {
+      if (record.replaced === 0) void this.tombstones.remove(name)
+      const object = record.previous === undefined ? encoded : encodeRecord({ ...record, previous: undefined })
+      void this.objects.put(name, object)
+      batch.objects.set(name, { key, version, at, bytes: record.bytes })
+    }
+    for (const term of removed) void this.terms.remove(termKey(resource, term, key))
+    for (const term of added) void this.terms.put(termKey(resource, term, key), EMPTY)
+    this.putRecord(batch, { resource, version, encoded })
+  }
+
+  private putRecord(batch: Batch, of: { resource: string; version: number; encoded: Buffer }): void {
+    const { resource, version, encoded } = of
+    const name = logKey(resource, version)
+    void this.log.put(name, encoded)
+    batch.records.add(name)
+    const numbers = this.numbersOf(resource)
+    numbers.used = Math.max(numbers.used, version)
+    numbers.saved = false
+  }
+
+  /** What the key holds when this operation's turn comes. */
+  private held(batch: Batch, name: string): { version: number; live: boolean } | undefined {
+    const mine = batch.objects.get(name)
+    if (mine !== undefined) return { version: mine.version, live: mine.bytes !== undefined }
+    const live = this.objects.getBinaryFast(name)
+    if (live !== undefined) return { version: versionOf(live), live: true }
+    const dead = this.tombstones.getBinaryFast(name)
+    return dead === undefined ? undefined : { version: versionOf(dead), live: false }
+  }
+
+  private current(batch: Batch, name: string): StoredObject | undefined {
+    return batch.objects.get(name) ?? this.find(name)
+  }
+
+  private hasRecord(batch: Batch, name: string): boolean {
+    return batch.records.has(name) || this.log.getBinaryFast(name) !== undefined
+  }
+
+  private find(name: string): StoredObject | undefined {
+    const value = this.objects.getBinary(name) ?? this.tombstones.getBinary(name)
+    return value === undefined ? undefined : this.sound(() => decodeObject(value))
+  }
+
+  private write<T>(apply: (batch: Batch) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.queue.push({ apply, resolve: resolve as (result: unknown) => void, reject })
+      this.writing ??= this.drain()
+    })
+  }
+
+  private async drain(): Promise<void> {
+    // Whoever else writes in this turn of the event loop comes along.
+    await null
+    while (this.queue.length > 0) {
+      const operations = this.queue.splice(0, MAX_BATCH)
+      try {
+        await this.writeBatch(operations)
+        for (const { resolve, reject, result, error } of operations)
+          error === undefined ? resolve(result) : reject(error)
+      } catch (error) {
+        this.ports.log.error({ error, path: this.path }, 'a transaction could not be written')
+        for (const { reject } of operations) reject(error)
+      }
+    }
+    this.writing = undefined
+  }
+
+  /** Decides each operation in turn against what is stored and what those before it do, and writes all that remains. */
+  private async writeBatch(operations: readonly Operation[]): Promise<void> {
+    const batch: Batch = { objects: new Map(), records: new Set() }
+    const unsaved: [string, Numbers][] = []
+    this.root.resetReadTxn()
+    try {
+      await this.root.batch(() => {
+        for (const operation of operations) {
+          try {
+            operation.result = operation.apply(batch)
+          } catch (error) {
+            operation.error = error
+          }
+        }
+        for (const [resource, numbers] of this.numbers) {
+          if (numbers.saved) continue
+          numbers.saved = true
+          unsaved.push([resource, numbers])
+          void this.counters.put(resource, encodeCounter(numbers))
+        }
+      })
+    } catch (error) {
+      for (const [, numbers] of unsaved) numbers.saved = false
+      throw error
+    }
+  }
+
+  private numbersOf(resource: string): Numbers {
+    let numbers = this.numbers.get(resource)
+    if (numbers === undefined) {
+      const value = this.counters.get(resource)
+      const [used, frontier] = value === undefined ? [0, 0] : [value.readDoubleLE(0), value.readDoubleLE(8)]
+      numbers = { reserved: used, used, frontier, saved: true }
+      this.numbers.set(resource, numbers)
+    }
+    return numbers
+  }
+
+  private sound<T>(decode: () => T): T {
+    try {
+      return decode()
+    } catch (error) {
+      throw damaged(this.path, (error as Error).message)
+    }
+  }
+}
+
+function encodeCounter({ used, frontier }: Numbers): Buffer {
+  const buffer = Buffer.alloc(16)
+  buffer.writeDoubleLE(used, 0)
+  buffer.writeDoubleLE(frontier, 8)
+  return buffer
+}
+
+/** Sorts as the versions do: 2^53 has 16 digits. */
+function logKey(resource: string, version: number): string {
+  return `${resource} ${String(version).padStart(16, '0')}`
+}
+
+function termKey(resource: string, term: string, key: string): string {
+  return `${resource} ${encodeURIComponent(term)} ${key}`
+}
+
+function rangeOf(start: string, { prefix, after }: PageQuery): { start: string; end: string; exclusiveStart: boolean } {
+  const exclusiveStart = after !== '' && after >= prefix
+  return { start: start + (exclusiveStart ? after : prefix), end: start + prefix + LAST, exclusiveStart }
+}
