@@ -6,6 +6,14 @@ import { isObject, type JsonObject, ownOf, sameJson, setOwn } from '../json.ts'
 const MOST_OPERATIONS = 10_000
 const MOST_COPIED_BYTES = 3 * 1024 * 1024
 
+interface Operation {
+  readonly op: unknown
+  readonly path: string[]
+  readonly from: string[] | undefined
+  readonly value: unknown
+  readonly hasValue: boolean
+}
+
 /**
  * `live` is not changed; the answer shares with it. Throws BadRequest for what is no patch, RequestEntityTooLarge for
  * more than 10,000 operations, and for an operation that fails the 422 of kube-apiserver, which does not say which.
@@ -80,28 +88,33 @@ class Draft {
   apply({ op, path, from, value, hasValue }: Operation): void {
     switch (op) {
       case 'add':
-        return hasValue ? this.put(path, value, true) : fail()
       case 'replace':
-        this.find(path)
-        return hasValue ? this.put(path, value, false) : fail()
+        if (!hasValue) fail()
+        if (op === 'replace') this.find(path)
+        this.put(path, value, op === 'add')
+        break
       case 'remove':
-        return this.remove(path)
+        this.remove(path)
+        break
       case 'move': {
-        if (from === undefined || (path.length > from.length && from.every((part, i) => part === path[i])))
-          return fail()
+        if (from === undefined || (path.length > from.length && from.every((part, i) => part === path[i]))) fail()
         const moved = this.find(from)
         this.remove(from)
-        return this.put(path, moved, true)
+        this.put(path, moved, true)
+        break
       }
       case 'copy': {
         const copied = from === undefined ? fail() : this.find(from)
         this.copiedBytes += JSON.stringify(copied).length
-        return this.copiedBytes > MOST_COPIED_BYTES ? fail() : this.put(path, structuredClone(copied), true)
+        if (this.copiedBytes > MOST_COPIED_BYTES) fail()
+        this.put(path, structuredClone(copied), true)
+        break
       }
       case 'test':
-        return sameJson(this.find(path, true) ?? null, value) ? undefined : fail()
+        if (!sameJson(this.find(path, true) ?? null, value)) fail()
+        break
       default:
-        return fail()
+        fail()
     }
   }
 
