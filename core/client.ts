@@ -135,6 +135,16 @@ export class Client {
     await this.call('DELETE', pathOf(ref, at), { value: { kind: 'DeleteOptions', apiVersion: 'v1', ...options } })
   }
 
+  /** Deletes all that a list with the same query would answer. */
+  async deleteCollection<T extends Resource>(
+    ref: ResourceRef<T>,
+    query: ListQuery,
+    options: DeleteOptions = {}
+  ): Promise<void> {
+    const value = { kind: 'DeleteOptions', apiVersion: 'v1', ...options }
+    await this.call('DELETE', collectionPath(ref, query.namespace), { value, query: listParameters(query) })
+  }
+
   /** POST to a subresource: binding, eviction, token. */
   async createSubresource<T extends Resource>(
     ref: ResourceRef<T>,
