@@ -3,9 +3,12 @@
  * transaction of its service with "must not exist yet": two services can never hold the same one.
  */
 import { isIPv4 } from 'node:net'
+import type { ApiError } from '../../core/errors.ts'
+import { invalid, invalidError } from '../../core/field-errors.ts'
+import type { Kind } from '../../core/kinds/kind.ts'
 import type { Service } from '../../core/kinds/types.ts'
 import type { KubeObject } from '../../core/object.ts'
-import type { Random } from '../../core/ports.ts'
+import type { Clock, Random } from '../../core/ports.ts'
 import type { StoreApi, Write } from '../../store/store.ts'
 import type { Effect } from './types.ts'
 
@@ -63,6 +66,35 @@ export function portKey(port: number): string {
   return `port-${port}`
 }
 
+/** How long a number that was handed out stays out of reach while its service is on its way to the store. */
+const PROMISED_MS = 5_000
+
+/** Numbers handed out whose records are not written yet: two requests at once do not get the same. */
+export class Promised {
+  private readonly until = new Map<number, number>()
+  private readonly clock: Clock
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  has(number: number): boolean {
+    const until = this.until.get(number)
+    return until !== undefined && until > this.clock.now()
+  }
+
+  add(number: number): void {
+    const now = this.clock.now()
+    // In the order of their adding, and so of their end.
+    for (const [known, until] of this.until) {
+      if (until > now) break
+      this.until.delete(known)
+    }
+    this.until.delete(number)
+    this.until.set(number, now + PROMISED_MS)
+  }
+}
+
 export interface Search {
   readonly store: StoreApi
   readonly random: Random
@@ -70,13 +102,18 @@ export interface Search {
   readonly keyOf: (number: number) => string
   /** Chosen already in this request. */
   readonly taken: ReadonlySet<number>
+  readonly promised: Promised
 }
 
 /** A free number, or undefined where there is none. Tries the dynamic part at random, then everything in order. */
 export async function findFree(search: Search): Promise<number | undefined> {
-  const { range, random, store } = search
-  const free = async (number: number) =>
-    !search.taken.has(number) && (await store.get(ADDRESSES, search.keyOf(number))) === undefined
+  const { range, random, store, promised } = search
+  const free = async (number: number): Promise<boolean> => {
+    if (search.taken.has(number) || promised.has(number)) return false
+    if ((await store.get(ADDRESSES, search.keyOf(number))) !== undefined || promised.has(number)) return false
+    promised.add(number)
+    return true
+  }
   for (let attempt = 0; attempt < 16; attempt++) {
     const number = range.dynamic + Math.floor(random.next() * (range.last - range.dynamic + 1))
     if (await free(number)) return number
@@ -114,14 +151,33 @@ export const addressEffect: Effect = async ({ kind, key, old, next }, store) => 
   const before = heldBy(old?.value)
   const after = heldBy(next)
   const writes: Write[] = []
-  for (const name of after)
-    if (!before.has(name)) writes.push({ resource: ADDRESSES, key: name, expected: 0, object: record(name, key) })
+  for (const name of after) {
+    if (before.has(name)) continue
+    // Admission looked before; whoever was faster since then keeps it.
+    if ((await store.get(ADDRESSES, name)) !== undefined) throw alreadyAllocated(kind, next as unknown as Service, name)
+    writes.push({ resource: ADDRESSES, key: name, expected: 0, object: record(name, key) })
+  }
   for (const name of before) {
     if (after.has(name)) continue
     const entry = await store.get(ADDRESSES, name)
     if (entry !== undefined) writes.push({ resource: ADDRESSES, key: name, expected: entry.version, object: undefined })
   }
   return writes
+}
+
+function alreadyAllocated(kind: Kind, service: Service, name: string): ApiError {
+  const { spec } = service
+  const index = (spec?.ports ?? []).findIndex(({ nodePort }) => nodePort !== undefined && portKey(nodePort) === name)
+  const ip = spec?.clusterIPs?.find((address) => addressKey(address) === name)
+  const problem =
+    ip === undefined
+      ? invalid(
+          index < 0 ? 'spec.healthCheckNodePort' : `spec.ports[${index}].nodePort`,
+          index < 0 ? spec?.healthCheckNodePort : spec?.ports?.[index]?.nodePort,
+          'provided port is already allocated'
+        )
+      : invalid('spec.clusterIPs', spec?.clusterIPs, `failed to allocate IP ${ip}: provided IP is already allocated`)
+  return invalidError(kind, service.metadata.name ?? '', [problem])
 }
 
 /** `service`: its key, for whoever asks who holds the address. */

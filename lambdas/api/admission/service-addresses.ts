@@ -14,6 +14,7 @@ import {
   needsClusterIp,
   needsNodePorts,
   numberToIp,
+  Promised,
   portKey,
   portRange,
   type Range
@@ -25,16 +26,22 @@ import { nameOf } from './refuse.ts'
 interface Ranges {
   readonly addresses: Range
   readonly ports: Range
+  readonly promisedAddresses: Promised
+  readonly promisedPorts: Promised
 }
 
 export function serviceAddresses(options: AddressOptions): AdmissionPlugin {
-  const ranges = { addresses: addressRange(options.serviceRange), ports: portRange(options.nodePorts) }
+  const addresses = addressRange(options.serviceRange)
+  const ports = portRange(options.nodePorts)
+  let ranges: Ranges | undefined
   return {
     name: 'ServiceAddresses',
     async mutate(request) {
       const { kind, operation, subresource } = request
       if (kind.group !== '' || kind.resource !== 'services' || subresource !== undefined) return
       if (operation !== 'CREATE' && operation !== 'UPDATE') return
+      const { clock } = request.ports
+      ranges ??= { addresses, ports, promisedAddresses: new Promised(clock), promisedPorts: new Promised(clock) }
       await allocate(request, ranges)
     }
   }
@@ -49,9 +56,10 @@ async function allocate(request: AdmissionRequest, ranges: Ranges): Promise<void
   const held = heldBy(request.old)
   if (needsClusterIp(next)) {
     chooseFamilies(request, spec)
-    await allocateAddress(request, { spec, range: ranges.addresses, held })
+    await allocateAddress(request, { spec, range: ranges.addresses, promised: ranges.promisedAddresses, held })
   }
-  if (needsNodePorts(next)) await allocatePorts(request, { spec, range: ranges.ports, held })
+  if (needsNodePorts(next))
+    await allocatePorts(request, { spec, range: ranges.ports, promised: ranges.promisedPorts, held })
 }
 
 /** An update that does not name them keeps address and ports; a change of type lets go of what it has no use for. */
@@ -122,18 +130,20 @@ function chooseFamilies(request: AdmissionRequest, spec: ServiceSpec): void {
 interface Allocation {
   readonly spec: ServiceSpec
   readonly range: Range
+  readonly promised: Promised
   /** What the service held before. */
   readonly held: ReadonlySet<string>
 }
 
-async function allocateAddress(request: AdmissionRequest, { spec, range, held }: Allocation): Promise<void> {
+async function allocateAddress(request: AdmissionRequest, allocation: Allocation): Promise<void> {
+  const { spec, range, held, promised } = allocation
   const { clusterIP = '' } = spec
   if (clusterIP !== '' && (spec.clusterIPs ?? []).length === 0) spec.clusterIPs = [clusterIP]
   const [wanted] = spec.clusterIPs ?? []
   if (wanted === undefined) {
     const keyOf = (number: number) => addressKey(numberToIp(number))
     const { store, ports } = request
-    const number = await findFree({ store, random: ports.random, range, keyOf, taken: new Set() })
+    const number = await findFree({ store, random: ports.random, range, keyOf, taken: new Set(), promised })
     if (number === undefined) throw internalError('failed to allocate a serviceIP: range is full')
     spec.clusterIP = numberToIp(number)
     spec.clusterIPs = [spec.clusterIP]
@@ -169,11 +179,11 @@ async function allocatePorts(request: AdmissionRequest, allocation: Allocation):
   for (const port of ports) {
     if (isPort(port.nodePort)) continue
     const twin = ports.find((other) => other.port === port.port && other.protocol !== port.protocol)
-    port.nodePort = isPort(twin?.nodePort) ? twin.nodePort : await choosePort(request, range, taken)
+    port.nodePort = isPort(twin?.nodePort) ? twin.nodePort : await choosePort(request, allocation, taken)
     taken.add(port.nodePort)
   }
   if (needsHealthPort(request.object as unknown as Service) && !isPort(spec.healthCheckNodePort))
-    spec.healthCheckNodePort = await choosePort(request, range, taken)
+    spec.healthCheckNodePort = await choosePort(request, allocation, taken)
 }
 
 async function refusal(request: AdmissionRequest, range: Range, port: number): Promise<string | undefined> {
@@ -183,9 +193,13 @@ async function refusal(request: AdmissionRequest, range: Range, port: number): P
   return entry === undefined ? undefined : 'provided port is already allocated'
 }
 
-async function choosePort(request: AdmissionRequest, range: Range, taken: ReadonlySet<number>): Promise<number> {
+async function choosePort(
+  request: AdmissionRequest,
+  { range, promised }: Allocation,
+  taken: ReadonlySet<number>
+): Promise<number> {
   const { store, ports } = request
-  const port = await findFree({ store, random: ports.random, range, keyOf: portKey, taken })
+  const port = await findFree({ store, random: ports.random, range, keyOf: portKey, taken, promised })
   if (port === undefined) throw internalError('failed to allocate a nodePort: range is full')
   return port
 }
