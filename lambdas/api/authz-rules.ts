@@ -149,6 +149,21 @@ export function aggregate(role: ClusterRole, roles: readonly ClusterRole[]): Pol
   return [...rules.values()]
 }
 
+/** Fills in every aggregated role, until those that aggregate aggregated ones hold everything too. Changes `roles`. */
+export function settle(roles: Map<string, ClusterRole>): void {
+  // Each round settles one more level; a cycle settles too, since rules are only ever united.
+  for (let round = 0; round <= roles.size; round++) {
+    let quiet = true
+    for (const [name, role] of roles) {
+      const rules = aggregate(role, [...roles.values()])
+      if (rules === undefined || JSON.stringify(rules) === JSON.stringify(role.rules)) continue
+      roles.set(name, { ...role, rules })
+      quiet = false
+    }
+    if (quiet) break
+  }
+}
+
 /** Equal for equal rules, whatever the order of their fields. */
 function ruleKey(rule: PolicyRule): string {
   return JSON.stringify([rule.apiGroups, rule.resources, rule.verbs, rule.resourceNames, rule.nonResourceURLs])

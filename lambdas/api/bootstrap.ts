@@ -5,12 +5,10 @@ import { type KubeObject, keyOf } from '../../core/object.ts'
 import { type Ports, timestamp } from '../../core/ports.ts'
 import type { Entry, StoreApi, Write } from '../../store/store.ts'
 import { ADDRESSES, type AddressOptions, addressKey, addressRange, numberToIp, record } from './addresses.ts'
-import { settle } from './aggregation.ts'
-import { missingRules } from './authz-rules.ts'
+import { missingRules, settle } from './authz-rules.ts'
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './bootstrap-roles.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
-const CLUSTER_ROLES = `${GROUP}/clusterroles`
 const AUTOUPDATE = 'rbac.authorization.kubernetes.io/autoupdate'
 /** The store's limit of one transaction. */
 const BATCH = 45
@@ -65,24 +63,7 @@ async function missingWrites(store: StoreApi, wanted: readonly Wanted[]): Promis
     const next = entry === undefined ? object : merge(entry.value, object)
     if (next !== undefined) writes.push({ resource, key, expected: entry?.version ?? 0, object: next })
   }
-  return [...writes, ...followingRoles(present.get(CLUSTER_ROLES), writes)]
-}
-
-/** Roles that were there before and aggregate what these writes change. */
-function followingRoles(present: ReadonlyMap<string, Entry> | undefined, writes: readonly Write[]): Write[] {
-  const changed = new Map(
-    writes.filter(({ resource }) => resource === CLUSTER_ROLES).map((write) => [write.key, write])
-  )
-  if (present === undefined || present.size === 0 || changed.size === 0) return []
-  const roles = new Map<string, ClusterRole>()
-  for (const [key, entry] of present) roles.set(key, entry.value as unknown as ClusterRole)
-  for (const [key, write] of changed) roles.set(key, write.object as unknown as ClusterRole)
-  return settle(roles).flatMap((role) => {
-    const key = role.metadata.name ?? ''
-    const entry = present.get(key)
-    if (entry === undefined || changed.has(key)) return []
-    return [{ resource: CLUSTER_ROLES, key, expected: entry.version, object: role as unknown as KubeObject }]
-  })
+  return writes
 }
 
 function wantedObjects(options: BootstrapOptions): Wanted[] {
@@ -141,7 +122,7 @@ function clusterRoleObjects(make: Make): Wanted[] {
   }
   settle(all)
   const cluster = [...all.values()].map((role) => ({
-    resource: CLUSTER_ROLES,
+    resource: `${GROUP}/clusterroles`,
     object: role as unknown as KubeObject,
     merge: mergeRole
   }))
@@ -191,7 +172,7 @@ function mergeRole(present: KubeObject, wanted: KubeObject): KubeObject | undefi
   if (metadata === undefined) return undefined
   const rules = (present.rules as PolicyRule[] | undefined) ?? []
   const wantedRules = wanted.rules as PolicyRule[]
-  // An aggregated role's rules follow from the others; only its selectors are its own.
+  // An aggregated role's rules are its controller's business; only its selectors are set here.
   const own = wanted.aggregationRule === undefined
   const missing = own && JSON.stringify(rules) !== JSON.stringify(wantedRules) ? missingRules(rules, wantedRules) : []
   const aggregation = mergeSelectors(present as unknown as ClusterRole, wanted as unknown as ClusterRole)

@@ -1,6 +1,5 @@
 /** The admission plugins in the order in which they run. A new one is a file here and a line below. */
 import { type AddressOptions, addressEffect } from '../addresses.ts'
-import { aggregationEffect, clusterRoleAggregation } from '../aggregation.ts'
 import type { RbacAuthorizer } from '../authz.ts'
 import type { AdmissionPlugin, Effect } from '../types.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
@@ -25,10 +24,9 @@ export function admissionPlugins(options: AdmissionOptions): readonly AdmissionP
     podPriority,
     defaultTolerationSeconds,
     serviceAddresses(options),
-    clusterRoleAggregation,
     rbacEscalation(options.authorizer)
   ]
 }
 
 /** What changes in the transaction of another object; the scheduler's ledger comes beside these. */
-export const admissionEffects: readonly Effect[] = [addressEffect, aggregationEffect]
+export const admissionEffects: readonly Effect[] = [addressEffect]
