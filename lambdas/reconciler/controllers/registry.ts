@@ -1,8 +1,32 @@
 /** Every controller. A new one is a file beside this and a line here. */
 import type { Controller } from '../controller.ts'
+import { clusterRoleAggregationController } from './clusterrole-aggregation.ts'
 import { deploymentController } from './deployment.ts'
+import { endpointsController } from './endpoints.ts'
+import { endpointSliceController } from './endpointslice.ts'
+import { garbageCollector } from './garbage-collector.ts'
+import { namespaceController } from './namespace.ts'
+import { nodeLifecycleController } from './node-lifecycle.ts'
+import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
+import { rootCaController } from './root-ca.ts'
+import { serviceAccountController } from './serviceaccount.ts'
+import { taintEvictionController } from './taint-eviction.ts'
 
+/** New values on each call: some controllers remember what they saw. */
 export function controllers(): Controller[] {
-  return [deploymentController(), replicaSetController()]
+  return [
+    deploymentController(),
+    replicaSetController(),
+    endpointSliceController(),
+    endpointsController(),
+    namespaceController(),
+    serviceAccountController(),
+    rootCaController(),
+    garbageCollector(),
+    nodeLifecycleController(),
+    taintEvictionController(),
+    podGarbageCollector(),
+    clusterRoleAggregationController()
+  ]
 }

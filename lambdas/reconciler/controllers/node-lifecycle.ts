@@ -1,0 +1,123 @@
+/** Notices nodes that are no longer heard from, and says so in their conditions, taints and pods (pkg/controller/nodelifecycle). */
+import { isReason } from '../../../core/errors.ts'
+import { leases, nodes, pods } from '../../../core/kinds/refs.ts'
+import type { Node, ObjectReference } from '../../../core/kinds/types.ts'
+import type { RunResult } from '../../../core/loop.ts'
+import { timestamp } from '../../../core/ports.ts'
+import type { Controller, ControllerContext, KeyMap } from '../controller.ts'
+import { keysOfAll, updateStatus } from '../objects.ts'
+import { readyCondition } from '../pods.ts'
+import { isNodeReady, lostIn, mayEvict, planLost, planTaints } from './node-plan.ts'
+
+/** Where node agents renew their leases. */
+const LEASES = 'kube-node-lease'
+
+/** The key that has all nodes judged which are not ready: how many there are decides about evictions. */
+const ALL_LOST = ' lost nodes'
+
+const GRACE_MS = 40_000
+const STARTUP_GRACE_MS = 60_000
+
+export interface NodeLifecycleOptions {
+  /**
+   * Milliseconds since 1970 since when somebody has listened without a break. Default: when the controller was first
+   * asked, so that a control plane that was down for an hour does not take all nodes for lost.
+   */
+  readonly since?: number
+}
+
+export function nodeLifecycleController(options: NodeLifecycleOptions = {}): Controller {
+  let { since } = options
+  return {
+    name: 'node-controller',
+    watches: { nodes: nodeKeys },
+    start: ({ client, ports }) => {
+      since ??= ports.clock.now()
+      return keysOfAll(client, nodes)
+    },
+    reconcile: async (key, context) => {
+      since ??= context.ports.clock.now()
+      if (key !== ALL_LOST) return await reconcile(key, since, context)
+      const { items } = await context.client.list(nodes)
+      for (const node of items) if (!isNodeReady(node)) context.enqueue(node.metadata.name ?? '')
+      return undefined
+    }
+  }
+}
+
+const nodeKeys: KeyMap = (changes, { events }) => {
+  const keys: string[] = []
+  for (const { type, key, object, previous } of changes) {
+    if (type === 'created')
+      nodeEvent(events, object as Node, ['RegisteredNode', `Registered Node ${key} in Controller`])
+    if (type === 'deleted') nodeEvent(events, object as Node, ['RemovingNode', `Removing Node ${key} from Controller`])
+    else keys.push(key)
+    const was = previous === undefined ? undefined : isNodeReady(previous as Node)
+    if (type === 'deleted' || was !== isNodeReady(object as Node)) keys.push(ALL_LOST)
+  }
+  return keys
+}
+
+function nodeEvent(events: ControllerContext['events'], node: Node, [reason, text]: [string, string]): void {
+  events.event(nodeReference(node), 'Normal', reason, `Node ${node.metadata.name} event: ${text}`)
+}
+
+function nodeReference({ metadata }: Node): ObjectReference {
+  return { kind: 'Node', name: metadata.name, uid: metadata.uid, apiVersion: 'v1' }
+}
+
+async function reconcile(name: string, since: number, context: ControllerContext): Promise<RunResult | undefined> {
+  const { client, config, ports } = context
+  const node = await client.find(nodes, { name })
+  if (node === undefined) return undefined
+  const now = ports.clock.now()
+  const wait = lostIn(node, {
+    lease: await client.find(leases, { namespace: LEASES, name }),
+    since,
+    now,
+    graceMs: config.nodeMonitorGraceMs ?? GRACE_MS,
+    startupGraceMs: config.nodeStartupGraceMs ?? STARTUP_GRACE_MS
+  })
+  const judged = wait <= 0 ? await markLost(node, context) : node
+  const all = isNodeReady(judged) ? [judged] : (await client.list(nodes)).items
+  const taints = planTaints(judged, { evict: mayEvict(all), now })
+  if (taints !== undefined) {
+    const body = { metadata: { resourceVersion: judged.metadata.resourceVersion }, spec: { taints } }
+    await client.patch(nodes, { name }, { type: 'merge', body })
+  }
+  // A lost node is heard from by a change of the node itself.
+  return wait <= 0 ? undefined : { again: wait + 1 }
+}
+
+async function markLost(node: Node, context: ControllerContext): Promise<Node> {
+  const { client, events, ports } = context
+  const conditions = planLost(node, ports.clock.now())
+  let current = node
+  if (conditions !== undefined) {
+    current = await updateStatus(client, nodes, { object: node, status: { ...node.status, conditions } })
+    if (isNodeReady(node)) {
+      const message = `Node ${node.metadata.name} status is now: NodeNotReady`
+      events.event(nodeReference(node), 'Normal', 'NodeNotReady', message)
+    }
+  }
+  await markPodsNotReady(current, context)
+  return current
+}
+
+/** Nobody can tell whether they still serve: services must not send them requests. */
+async function markPodsNotReady({ metadata }: Node, { client, events, ports }: ControllerContext): Promise<void> {
+  const { items } = await client.list(pods, { index: { name: 'node', value: metadata.name ?? '' } })
+  for (const pod of items) {
+    const ready = readyCondition(pod)
+    if (ready?.status !== 'True') continue
+    const { namespace, name = '', uid } = pod.metadata
+    const condition = { type: 'Ready', status: 'False', lastTransitionTime: timestamp(ports.clock.now()) }
+    const body = { metadata: { uid }, status: { conditions: [condition] } }
+    try {
+      await client.patch(pods, { namespace, name }, { type: 'strategic', body, subresource: 'status' })
+      events.event(pod, 'Warning', 'NodeNotReady', 'Node is not ready')
+    } catch (error) {
+      if (!isReason(error, 'NotFound', 'Conflict')) throw error
+    }
+  }
+}
