@@ -63,8 +63,9 @@ export class ResourceState {
   /** What the record replaced, as far as it is known without reading. */
   inlinePrevious(record: LogRecord): StoredEntry | undefined {
     if (record.previous === undefined) return undefined
-    const { key, replaced: version, at, previous: bytes } = record
-    return this.entry({ key, version, at, bytes })
+    const { key, replaced: version, previous: bytes } = record
+    // When it was written is not known any more, only that it is long ago.
+    return this.entry({ key, version, at: 0, bytes })
   }
 
   /**
@@ -92,9 +93,10 @@ export class ResourceState {
     for (const record of records) {
       const entry = this.entryOf(record)
       if (entry !== undefined) known.set(record.version, entry)
+      if (record.replaced === 0 || known.has(record.replaced)) continue
       const previous = this.inlinePrevious(record)
-      if (previous !== undefined) known.set(record.replaced, previous)
-      else if (record.replaced > 0 && !known.has(record.replaced)) wanted.push(record.replaced)
+      if (previous === undefined) wanted.push(record.replaced)
+      else known.set(record.replaced, previous)
     }
     for (const record of await this.around.backend.readRecords(this.name, wanted)) {
       const entry = record === undefined ? undefined : this.entryOf(record)
