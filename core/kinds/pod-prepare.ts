@@ -1,0 +1,62 @@
+/** A new pod's first status, and what the API server writes into its scheduling terms. */
+import { qosClass } from './pod-qos.ts'
+import type { LabelSelector, Pod, PodAffinity, PodAntiAffinity, PodStatus } from './types.ts'
+
+type Labels = Readonly<Record<string, string>>
+
+export function preparePod(pod: Pod): void {
+  const status: PodStatus = { phase: 'Pending', qosClass: qosClass(pod) }
+  const { spec, metadata } = pod
+  if ((spec?.schedulingGates ?? []).length > 0)
+    status.conditions = [
+      {
+        type: 'PodScheduled',
+        status: 'False',
+        lastProbeTime: UNSET,
+        lastTransitionTime: UNSET,
+        reason: 'SchedulingGated',
+        message: 'Scheduling is blocked due to non-empty scheduling gates'
+      }
+    ]
+  pod.status = status
+  if (spec === undefined) return
+  // Fields of features that 1.35 leaves off.
+  delete spec.workloadRef
+  for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])])
+    if (container.lifecycle !== undefined) delete container.lifecycle.stopSignal
+  const { labels } = metadata
+  if (labels === undefined) return
+  fillAffinity(spec.affinity?.podAffinity, labels)
+  fillAffinity(spec.affinity?.podAntiAffinity, labels)
+  for (const constraint of spec.topologySpreadConstraints ?? []) fillSelector(constraint, labels)
+}
+
+const UNSET = null as unknown as string
+
+function fillAffinity(affinity: PodAffinity | PodAntiAffinity | undefined, labels: Labels): void {
+  if (affinity === undefined) return
+  for (const term of affinity.requiredDuringSchedulingIgnoredDuringExecution ?? []) fillSelector(term, labels)
+  for (const { podAffinityTerm } of affinity.preferredDuringSchedulingIgnoredDuringExecution ?? [])
+    if (podAffinityTerm !== undefined) fillSelector(podAffinityTerm, labels)
+}
+
+/** matchLabelKeys stand for the values that this very pod has. */
+function fillSelector(
+  term: {
+    labelSelector?: LabelSelector | undefined
+    matchLabelKeys?: string[] | undefined
+    mismatchLabelKeys?: string[] | undefined
+  },
+  labels: Labels
+): void {
+  const { labelSelector, matchLabelKeys = [], mismatchLabelKeys = [] } = term
+  if (labelSelector === undefined) return
+  const add = (key: string, operator: 'In' | 'NotIn') => {
+    const value = Object.hasOwn(labels, key) ? labels[key] : undefined
+    if (value === undefined) return
+    labelSelector.matchExpressions ??= []
+    labelSelector.matchExpressions.push({ key, operator, values: [value] })
+  }
+  for (const key of matchLabelKeys) add(key, 'In')
+  for (const key of mismatchLabelKeys) add(key, 'NotIn')
+}
