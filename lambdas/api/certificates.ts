@@ -90,7 +90,7 @@ function subject(request: CertificateRequest): x509.Name {
 
 /** 15 random bytes, the first not zero, so that the number is positive and needs no padding. */
 function serialNumber(ids: Ids): string {
-  return `4${ids.uid().replaceAll('-', '').slice(1, 30)}`
+  return `4${ids.uid().replaceAll('-', '').slice(3)}`
 }
 
 function pem(certificate: x509.X509Certificate): string {
