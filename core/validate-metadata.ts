@@ -181,9 +181,25 @@ function versionOf(apiVersion: string): string {
   return slash < 0 ? apiVersion : apiVersion.slice(slash + 1)
 }
 
+const STANDARD_FINALIZERS: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
+const UNQUALIFIED = 'name is neither a standard finalizer name nor is it fully qualified'
+
+/** Of a Namespace's spec.finalizers, which are checked one by one. */
+export function finalizerNameErrors(finalizer: string, field: string): FieldError[] {
+  const errors: FieldError[] = []
+  complain(errors, field, finalizer, isQualifiedName(finalizer))
+  if (!finalizer.includes('/') && !STANDARD_FINALIZERS.has(finalizer))
+    errors.push(invalid(field, finalizer, UNQUALIFIED))
+  return errors
+}
+
 export function validateFinalizers(finalizers: readonly string[], field: string): FieldError[] {
   const errors: FieldError[] = []
   for (const finalizer of finalizers) complain(errors, field, finalizer, isQualifiedName(finalizer))
+  finalizers.forEach((finalizer, i) => {
+    if (!finalizer.includes('/') && !STANDARD_FINALIZERS.has(finalizer))
+      errors.push(invalid(`${field}[${i}]`, finalizer, UNQUALIFIED))
+  })
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
     errors.push(invalid(field, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'))
   return errors

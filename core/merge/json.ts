@@ -143,8 +143,7 @@ class Draft {
   }
 
   private remove(path: readonly string[]): void {
-    const part = path.at(-1)
-    if (part === undefined) return fail()
+    const part = path.at(-1) ?? fail()
     const parent = this.openParent(path)
     if (Array.isArray(parent)) parent.splice(index(part, parent.length - 1), 1)
     else if (Object.hasOwn(parent, part)) delete parent[part]
