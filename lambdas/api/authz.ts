@@ -102,7 +102,7 @@ class Rbac implements RbacAuthorizer {
     const rules = this.resolve(ref, namespace ?? '')
     if (rules === undefined)
       throw new ApiError('NotFound', missingRole(ref), {
-        details: { name: ref.name, group: GROUP, kind: roleResource(ref) }
+        details: { name: ref.name, group: GROUP, kind: roleKind(ref) }
       })
     return rules.map(({ rule }) => rule)
   }
@@ -210,12 +210,13 @@ function describeGrant({ binding, subject }: Grant, scope: string): string {
   return `${owner} of ${role} to ${subject.kind} ${goQuote(who)}`
 }
 
-function roleResource(ref: RoleRef): string {
-  return ref.kind === 'Role' ? 'roles' : 'clusterroles'
+/** In the singular: kube-apiserver reports these from its listers, which name them so. */
+function roleKind(ref: RoleRef): string {
+  return ref.kind === 'Role' ? 'role' : 'clusterrole'
 }
 
 function missingRole(ref: RoleRef): string {
-  return `${ref.kind === 'Role' ? 'role' : 'clusterrole'}.${GROUP} ${goQuote(ref.name)} not found`
+  return `${roleKind(ref)}.${GROUP} ${goQuote(ref.name)} not found`
 }
 
 /** The 403 of kube-apiserver. `reason`: the authorizer's, may be empty. */
