@@ -1,0 +1,32 @@
+/** Runs the admission plugins, in their order. */
+import type { Kind } from '../../core/kinds/kind.ts'
+import type { KubeObject } from '../../core/object.ts'
+import type { AdmissionRequest, ApiContext, ResourceRequest } from './types.ts'
+
+export interface Admitted {
+  readonly operation: AdmissionRequest['operation']
+  /** Where it is not the request's own: what the request leads to is judged under another name or resource. */
+  readonly kind?: Kind
+  readonly name: string | undefined
+  readonly object: KubeObject | undefined
+  readonly old: KubeObject | undefined
+  readonly dryRun: boolean
+}
+
+export async function admit(
+  phase: 'mutate' | 'validate',
+  at: ResourceRequest,
+  { context, what }: { context: ApiContext; what: Admitted }
+): Promise<void> {
+  if (context.admission.length === 0) return
+  const request: AdmissionRequest = {
+    kind: at.kind,
+    ...what,
+    subresource: at.subresource,
+    namespace: at.namespace,
+    user: at.user,
+    store: context.store,
+    ports: context.ports
+  }
+  for (const plugin of context.admission) await plugin[phase]?.(request)
+}

@@ -1,0 +1,92 @@
+/** POST: a new object. */
+import type { FieldError } from '../../core/errors.ts'
+import { invalidError } from '../../core/field-errors.ts'
+import type { ApiResponse, Payload } from '../../core/http.ts'
+import type { RuleContext } from '../../core/kinds/kind.ts'
+import { type KubeObject, keyOf } from '../../core/object.ts'
+import { type Decoded, decode } from '../../core/validate.ts'
+import { validateMetadata } from '../../core/validate-metadata.ts'
+import { admit } from './admit.ts'
+import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
+import { bodyOf, readObject } from './body.ts'
+import { commitChange } from './commit.ts'
+import { alreadyExists, BareError } from './failures.ts'
+import { ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
+import { type WriteOptions, writeOptions } from './options.ts'
+import type { ApiContext, ResourceRequest } from './types.ts'
+
+/** How many generated names are tried before the client hears of a collision. */
+const MAX_NAMES = 8
+
+export async function create(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
+  const { request, kind } = at
+  const body = await bodyOf(request)
+  const options = writeOptions(request.query, 'CreateOptions')
+  const value = readObject(body, kind)
+  const { object, warnings } = decode(kind, value, decoding(options, body))
+  const payload = await createObject(at, context, { object, dryRun: options.dryRun })
+  return jsonAnswer(201, payload, warningHeader(warnings))
+}
+
+/** How a body is decoded: what came over the wire is searched for unknown and duplicate fields. */
+export function decoding(
+  options: WriteOptions,
+  body: { readonly text?: string | undefined } | { readonly value: unknown }
+): Parameters<typeof decode>[2] {
+  const text = 'text' in body ? body.text : undefined
+  return text === undefined ? 'Ignore' : { mode: options.fieldValidation, text }
+}
+
+/** From a decoded object, which it owns, to the stored one. */
+export async function createObject(
+  at: ResourceRequest,
+  context: ApiContext,
+  { object, dryRun }: { object: Decoded['object']; dryRun: boolean }
+): Promise<Payload> {
+  const { kind } = at
+  const { metadata } = object
+  const givenVersion = metadata.resourceVersion ?? ''
+  ensureNamespace(metadata, kind.namespaced ? at.namespace : undefined)
+  const generated = (metadata.name ?? '') === ''
+  fillMetadata(metadata, context.ports)
+  delete metadata.resourceVersion
+  await prepare(at, context, { object, dryRun })
+  if (givenVersion !== '' && givenVersion !== '0') {
+    throw new BareError('resourceVersion should not be set on objects to be created')
+  }
+  for (let attempt = 1; ; attempt++) {
+    const key = keyOf(metadata)
+    if (dryRun) {
+      if ((await context.store.get(kind.storage, key)) === undefined) return payloadOf(object)
+    } else {
+      const entry = await commitChange(context, { kind, key, old: undefined, next: object })
+      if (entry !== undefined) return entry
+      delete metadata.resourceVersion
+    }
+    if (!generated || attempt === MAX_NAMES) throw alreadyExists(kind, metadata.name ?? '')
+    metadata.name = generatedName(metadata.generateName ?? '', context.ports)
+  }
+}
+
+/** Defaults, admission and the kind's own preparation; then the checks. */
+async function prepare(
+  at: ResourceRequest,
+  context: ApiContext,
+  { object, dryRun }: { object: KubeObject; dryRun: boolean }
+): Promise<void> {
+  const { kind } = at
+  const { rules } = kind
+  rules.defaults?.(object)
+  const what = { operation: 'CREATE', name: object.metadata.name, object, old: undefined, dryRun } as const
+  await admit('mutate', at, { context, what })
+  rules.prepareCreate?.(object, ruleContext(context))
+  if (rules.generation === true) object.metadata.generation = 1
+  const errors: FieldError[] = validateMetadata(kind, object)
+  if (rules.validate !== undefined) errors.push(...rules.validate(object))
+  if (errors.length > 0) throw invalidError(kind, object.metadata.name ?? '', errors)
+  await admit('validate', at, { context, what })
+}
+
+export function ruleContext({ ports }: ApiContext): RuleContext {
+  return { now: ports.clock.now(), random: () => ports.random.next() }
+}

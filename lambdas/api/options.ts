@@ -1,0 +1,191 @@
+/** The options of a query string, checked as k8s.io/apimachinery/pkg/apis/meta/v1/validation does. */
+import type { FieldError } from '../../core/errors.ts'
+import { forbidden, invalid, invalidError, notSupported, tooLong } from '../../core/field-errors.ts'
+import { goQuote } from '../../core/go-text.ts'
+import { badRequest } from './failures.ts'
+import { truthy } from './route.ts'
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
+
+export interface WriteOptions {
+  readonly dryRun: boolean
+  readonly fieldValidation: FieldValidation
+}
+
+const GROUP = 'meta.k8s.io'
+const PLAIN_WRITE: WriteOptions = { dryRun: false, fieldValidation: 'Warn' }
+
+export function invalidOptions(kind: string, errors: readonly FieldError[]) {
+  return invalidError({ group: GROUP, kind }, '', errors)
+}
+
+/** `kind`: CreateOptions, UpdateOptions or PatchOptions, which the refusal names. */
+export function writeOptions(query: URLSearchParams, kind: string): WriteOptions {
+  if (query.size === 0) return PLAIN_WRITE
+  const errors: FieldError[] = []
+  const dryRun = query.getAll('dryRun').filter((value) => value !== '')
+  checkDryRun(dryRun, errors)
+  const manager = query.get('fieldManager') ?? ''
+  if (Buffer.byteLength(manager) > 128) errors.push(tooLong('fieldManager', 128))
+  const unprintable = [...manager].findIndex((character) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(character))
+  if (unprintable >= 0) {
+    errors.push(invalid('fieldManager', manager, `should only contain printable characters`))
+  }
+  if (kind === 'PatchOptions' && query.has('force')) {
+    errors.push(forbidden('force', 'may not be specified for non-apply patch'))
+  }
+  const validation = query.get('fieldValidation') ?? ''
+  if (!['', 'Ignore', 'Warn', 'Strict'].includes(validation)) {
+    errors.push(notSupported('fieldValidation', validation, ['', 'Ignore', 'Strict', 'Warn']))
+  }
+  if (errors.length > 0) throw invalidOptions(kind, errors)
+  return { dryRun: dryRun.length > 0, fieldValidation: (validation || 'Warn') as FieldValidation }
+}
+
+function checkDryRun(dryRun: readonly string[], errors: FieldError[]): void {
+  if (dryRun.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRun, ['All']))
+}
+
+/** Of DeleteOptions, from the body and, as long as there is none, from the query. */
+export interface DeleteSettings {
+  readonly dryRun: boolean
+  readonly gracePeriodSeconds: number | undefined
+  readonly orphanDependents: boolean | undefined
+  readonly propagationPolicy: 'Orphan' | 'Background' | 'Foreground' | undefined
+  readonly uid: string | undefined
+  readonly resourceVersion: string | undefined
+}
+
+const POLICIES = ['Background', 'Foreground', 'Orphan']
+
+/** `body`: a DeleteOptions object whose types were checked; undefined where none came. */
+export function deleteSettings(body: Record<string, unknown> | undefined, query: URLSearchParams): DeleteSettings {
+  const source = body ?? fromQuery(query)
+  const errors: FieldError[] = []
+  const dryRun = (source.dryRun as string[] | undefined) ?? []
+  const policy = source.propagationPolicy as string | undefined
+  const orphan = source.orphanDependents as boolean | undefined
+  if (policy !== undefined && orphan !== undefined) {
+    errors.push(invalid('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'))
+  }
+  if (policy !== undefined && !POLICIES.includes(policy)) {
+    errors.push(notSupported('propagationPolicy', policy, [...POLICIES, 'nil']))
+  }
+  checkDryRun(dryRun, errors)
+  if (errors.length > 0) throw invalidOptions('DeleteOptions', errors)
+  const preconditions = (source.preconditions ?? {}) as { uid?: string; resourceVersion?: string }
+  return {
+    dryRun: dryRun.length > 0,
+    gracePeriodSeconds: source.gracePeriodSeconds as number | undefined,
+    orphanDependents: orphan,
+    propagationPolicy: policy as DeleteSettings['propagationPolicy'],
+    uid: preconditions.uid,
+    resourceVersion: preconditions.resourceVersion
+  }
+}
+
+function fromQuery(query: URLSearchParams): Record<string, unknown> {
+  const dryRun = query.getAll('dryRun').filter((value) => value !== '')
+  return {
+    ...(dryRun.length > 0 ? { dryRun } : {}),
+    ...(query.has('gracePeriodSeconds') ? { gracePeriodSeconds: integer(query, 'gracePeriodSeconds') } : {}),
+    ...(query.has('orphanDependents') ? { orphanDependents: truthy(query.get('orphanDependents')) } : {}),
+    ...(query.get('propagationPolicy') ? { propagationPolicy: query.get('propagationPolicy') } : {})
+  }
+}
+
+/** A whole number of a query; undefined where absent or empty. Throws BadRequest. */
+export function integer(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name)
+  if (text === null || text === '') return undefined
+  if (!/^[+-]?[0-9]{1,18}$/.test(text)) {
+    throw badRequest(
+      `strconv.ParseInt: parsing ${goQuote(text)}: ${/^[+-]?[0-9]+$/.test(text) ? 'value out of range' : 'invalid syntax'}`
+    )
+  }
+  return Number(text)
+}
+
+export interface ListSettings {
+  readonly labelSelector: string | undefined
+  readonly fieldSelector: string | undefined
+  readonly limit: number | undefined
+  readonly continue: string | undefined
+  /** undefined: not set, '0' is 0. */
+  readonly resourceVersion: number | undefined
+  readonly match: 'Exact' | 'NotOlderThan' | undefined
+  readonly timeoutSeconds: number | undefined
+  readonly bookmarks: boolean
+  /** undefined: not asked. */
+  readonly initialEvents: boolean | undefined
+  /** Wherry's own: name and value of a declared index. */
+  readonly index: { readonly name: string; readonly value: string } | undefined
+}
+
+export function listSettings(query: URLSearchParams, watch: boolean): ListSettings {
+  const timeoutSeconds = integer(query, 'timeoutSeconds')
+  const limit = integer(query, 'limit')
+  checkMatch(query, watch)
+  const index = query.get('wherryIndex')
+  const at = index?.indexOf('=') ?? -1
+  return {
+    labelSelector: query.get('labelSelector') ?? undefined,
+    fieldSelector: query.get('fieldSelector') ?? undefined,
+    limit: limit === undefined || limit <= 0 ? undefined : limit,
+    continue: query.get('continue') || undefined,
+    resourceVersion: version(query.get('resourceVersion')),
+    match: (query.get('resourceVersionMatch') || undefined) as ListSettings['match'],
+    timeoutSeconds,
+    bookmarks: truthy(query.get('allowWatchBookmarks')),
+    initialEvents: query.has('sendInitialEvents') ? truthy(query.get('sendInitialEvents')) : undefined,
+    index: index === null || at < 0 ? undefined : { name: index.slice(0, at), value: index.slice(at + 1) }
+  }
+}
+
+/** Throws BadRequest for what is no version. */
+export function version(text: string | null): number | undefined {
+  if (text === null || text === '') return undefined
+  if (/^[0-9]{1,15}$/.test(text)) return Number(text)
+  const why = /^[0-9]+$/.test(text) ? 'value out of range' : 'invalid syntax'
+  throw badRequest(
+    `invalid resource version: resourceVersion: Invalid value: ${goQuote(text)}: strconv.ParseUint: parsing ${goQuote(text)}: ${why}`
+  )
+}
+
+function checkMatch(query: URLSearchParams, watch: boolean): void {
+  const match = query.get('resourceVersionMatch') ?? ''
+  const initial = query.has('sendInitialEvents')
+  if (match === '' && !initial) return
+  const errors = watch ? watchMatchErrors(query, match, initial) : listMatchErrors(query, match, initial)
+  if (errors.length > 0) throw invalidOptions('ListOptions', errors)
+}
+
+const MATCH = 'resourceVersionMatch'
+
+function listMatchErrors(query: URLSearchParams, match: string, initial: boolean): FieldError[] {
+  const errors: FieldError[] = []
+  if (initial) errors.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
+  if (match === '') return errors
+  const asked = query.get('resourceVersion') ?? ''
+  if (asked === '') errors.push(forbidden(MATCH, `${MATCH} is forbidden unless resourceVersion is provided`))
+  if (query.get('continue')) errors.push(forbidden(MATCH, `${MATCH} is forbidden when continue is provided`))
+  if (match !== 'Exact' && match !== 'NotOlderThan') {
+    errors.push(notSupported(MATCH, match, ['Exact', 'NotOlderThan', '']))
+  }
+  if (match === 'Exact' && asked === '0') {
+    errors.push(forbidden(MATCH, `${MATCH} "exact" is forbidden for resourceVersion "0"`))
+  }
+  return errors
+}
+
+function watchMatchErrors(query: URLSearchParams, match: string, initial: boolean): FieldError[] {
+  const errors: FieldError[] = []
+  if (initial && match !== 'NotOlderThan') {
+    errors.push(forbidden(MATCH, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'))
+  }
+  if (match === '') return errors
+  if (!initial) errors.push(forbidden(MATCH, `${MATCH} is forbidden for watch unless sendInitialEvents is provided`))
+  if (match !== 'NotOlderThan') errors.push(notSupported(MATCH, match, ['NotOlderThan']))
+  if (query.get('continue')) errors.push(forbidden(MATCH, `${MATCH} is forbidden when continue is provided`))
+  return errors
+}

@@ -1,0 +1,124 @@
+/** PATCH: the new object from the stored one and a patch. */
+import { ApiError } from '../../core/errors.ts'
+import { invalid, invalidError, required } from '../../core/field-errors.ts'
+import { goValue } from '../../core/go-text.ts'
+import type { ApiRequest, ApiResponse } from '../../core/http.ts'
+import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
+import { jsonPatch } from '../../core/merge/json.ts'
+import { mergePatch } from '../../core/merge/merge.ts'
+import { type Decoded, decode } from '../../core/validate.ts'
+import { jsonAnswer, warningHeader } from './answers.ts'
+import { type Body, mediaType, readBody, wrongKind } from './body.ts'
+import { decoding } from './create.ts'
+import { badRequest } from './failures.ts'
+import { JsonError } from './go-json.ts'
+import { invalidOptions, type WriteOptions, writeOptions } from './options.ts'
+import type { ApiContext, ResourceRequest } from './types.ts'
+import { changeObject, type Path, wholePath } from './update.ts'
+
+type Json = Record<string, unknown>
+
+/** One kind of patch: the new value from the live one, which it does not change. Throws ApiError. */
+type Apply = (live: Json, patch: unknown, schema: string) => Json | Promise<Json>
+
+const TYPES: Readonly<Record<string, Apply>> = {
+  'application/json-patch+json': (live, patch) => jsonPatch(live, patch),
+  'application/merge-patch+json': (live, patch) => mergePatch(live, patch),
+  'application/strategic-merge-patch+json': async (live, patch, schema) => {
+    const { strategicPatch } = await import('../../core/merge/strategic.ts')
+    return strategicPatch(live, patch, schema)
+  }
+}
+const APPLY = 'application/apply-patch+yaml'
+const decoder = new TextDecoder()
+
+export async function patch(at: ResourceRequest, context: ApiContext, path?: Path): Promise<ApiResponse> {
+  const { request, kind } = at
+  const patcher = patcherOf(request)
+  const options = writeOptions(request.query, 'PatchOptions')
+  let warnings: readonly string[] = []
+  const payload = await changeObject(at, context, {
+    path: path ?? wholePath(kind),
+    dryRun: options.dryRun,
+    produce: async (old) => {
+      const next = await patcher.apply(old.value as Json, kind.schema)
+      const decoded = decodePatched(kind, next, { patcher, options })
+      warnings = decoded.warnings
+      return decoded.object
+    }
+  })
+  return jsonAnswer(200, payload, warningHeader(warnings))
+}
+
+export interface Patcher {
+  readonly strategic: boolean
+  /** The patch itself; each call gives a private one. Throws BadRequest. */
+  read(): unknown
+  readonly text: string | undefined
+  apply(live: Json, schema: string): Promise<Json>
+}
+
+/** Throws UnsupportedMediaType, and BadRequest for a body that is no JSON. */
+export function patcherOf(request: ApiRequest): Patcher {
+  const media = mediaType(request.headers['content-type'])
+  if (media === APPLY) throw refuseApply(request)
+  const type = Object.hasOwn(TYPES, media) ? TYPES[media] : undefined
+  if (type === undefined) {
+    throw new ApiError('UnsupportedMediaType', '415: Unsupported Media Type', { details: {} })
+  }
+  const body = patchBody(request)
+  const read = () => readPatch(body, media)
+  let first = { value: read() }
+  let fresh = true
+  return {
+    strategic: media === 'application/strategic-merge-patch+json',
+    text: 'text' in body ? body.text : undefined,
+    read,
+    apply: async (live, schema) => {
+      if (!fresh) first = { value: read() }
+      fresh = false
+      return await type(live, first.value, schema)
+    }
+  }
+}
+
+function patchBody({ body }: ApiRequest): Body {
+  if (body === undefined) return { text: '' }
+  return 'value' in body ? body : { text: decoder.decode(body.bytes) }
+}
+
+function readPatch(body: Body, media: string): unknown {
+  try {
+    return readBody(body)
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error
+    throw badRequest(
+      media === 'application/merge-patch+json' ? `error decoding patch: ${error.message}` : error.message
+    )
+  }
+}
+
+/** Server-side apply comes with an issue of its own; until then it is refused by its name. */
+function refuseApply(request: ApiRequest): ApiError {
+  if ((request.query.get('fieldManager') ?? '') === '') {
+    return invalidOptions('PatchOptions', [required('fieldManager', 'is required for apply patch')])
+  }
+  return new ApiError('UnsupportedMediaType', 'server-side apply (application/apply-patch+yaml) is not supported yet')
+}
+
+/** Wrong types that a patch brings in are the patch's fault: 422, as Kubernetes answers. */
+function decodePatched(
+  kind: Kind,
+  next: Json,
+  { patcher, options }: { patcher: Patcher; options: WriteOptions }
+): Decoded {
+  if (next.kind !== kind.kind || next.apiVersion !== apiVersionOf(kind)) throw wrongKind(next, kind)
+  try {
+    return decode(kind, next, decoding(options, patcher))
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.reason !== 'BadRequest') throw error
+    const shown = patcher.strategic ? goValue(patcher.read()) : JSON.stringify(next)
+    const why = error.message.replace(/^.*? cannot be handled as a [A-Za-z]+: /, '')
+    throw invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, why)])
+  }
+}

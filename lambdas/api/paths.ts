@@ -1,0 +1,65 @@
+/** What is no resource: health, version, discovery, OpenAPI, and paths that others add. */
+import type { ApiRequest, ApiResponse } from '../../core/http.ts'
+import { errorAnswer, textAnswer, valueAnswer } from './answers.ts'
+import type { Discovery } from './discovery.ts'
+import { methodNotAllowed } from './failures.ts'
+
+/** By path: the answer to a GET. */
+export type Paths = Readonly<Record<string, () => ApiResponse>>
+
+interface Sources {
+  readonly discovery: Discovery
+  readonly paths: Paths
+}
+
+/** The version that this server behaves as. */
+export const VERSION = {
+  major: '1',
+  minor: '35',
+  emulationMajor: '1',
+  emulationMinor: '35',
+  minCompatibilityMajor: '1',
+  minCompatibilityMinor: '34',
+  gitVersion: 'v1.35.4',
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '1970-01-01T00:00:00Z',
+  goVersion: '',
+  compiler: 'node',
+  platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`
+}
+
+const CHECKS: Readonly<Record<string, readonly string[]>> = {
+  healthz: ['ping', 'log', 'store'],
+  livez: ['ping', 'log', 'store'],
+  readyz: ['ping', 'log', 'store', 'shutdown']
+}
+
+/** undefined: there is no such path. */
+export async function plainPath(request: ApiRequest, { discovery, paths }: Sources): Promise<ApiResponse | undefined> {
+  const path = request.path.length > 1 ? request.path.replace(/\/+$/, '') : request.path
+  const [, first = ''] = path.split('/')
+  if (Object.hasOwn(CHECKS, first)) return reading(request, () => health(request, path))
+  if (path === '/version') return reading(request, () => valueAnswer(200, VERSION))
+  if (Object.hasOwn(paths, path)) return reading(request, () => paths[path]?.())
+  if (path === '/openapi/v3' || path.startsWith('/openapi/v3/')) {
+    const { openApi } = await import('./openapi.ts')
+    return reading(request, () => openApi(request, path, discovery.kinds))
+  }
+  return reading(request, () => discovery.answer(request, path))
+}
+
+function reading(request: ApiRequest, answer: () => ApiResponse | undefined): ApiResponse | undefined {
+  const response = answer()
+  if (response === undefined || request.method === 'GET' || request.method === 'HEAD') return response
+  return errorAnswer(methodNotAllowed())
+}
+
+/** The server answers only once its store is open, so that whatever is asked here is well. */
+function health(request: ApiRequest, path: string): ApiResponse | undefined {
+  const [, name = '', check] = path.split('/')
+  const checks = CHECKS[name] ?? []
+  if (check !== undefined) return checks.includes(check) ? textAnswer(200, 'ok') : undefined
+  if (!request.query.has('verbose')) return textAnswer(200, 'ok')
+  return textAnswer(200, `${checks.map((one) => `[+]${one} ok\n`).join('')}${name} check passed\n`)
+}

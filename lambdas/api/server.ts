@@ -1,0 +1,198 @@
+/** The way of a request: route, authenticate, act as, authorise, then the verb. Failures are answers. */
+import { ApiError } from '../../core/errors.ts'
+import type { ApiRequest, ApiResponse, Send, UserInfo } from '../../core/http.ts'
+import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
+import { createKindTable, type KindTable } from '../../core/kinds/table.ts'
+import { errorAnswer, internalError, pageNotFound, payloadOf } from './answers.ts'
+import { ANONYMOUS } from './authn.ts'
+import { forbidden } from './authz.ts'
+import { Discovery } from './discovery.ts'
+import { methodNotAllowed, noSuchResource } from './failures.ts'
+import { impersonate } from './impersonate.ts'
+import { type Form, formOf } from './negotiate.ts'
+import { type Paths, plainPath } from './paths.ts'
+import type { VirtualKind } from './reviews.ts'
+import { type ResourceRoute, type Route, routeOf } from './route.ts'
+import { binding } from './subresources/binding.ts'
+import { includeObject, shaped } from './table.ts'
+import type { ApiContext, Attributes, Authenticator, Peer, ResourceHandler, ResourceRequest } from './types.ts'
+import { verbHandler, virtualVerb } from './verbs.ts'
+
+export interface ApiOptions extends ApiContext {
+  readonly kinds: readonly Kind[]
+  /** Absent: everybody who comes over the wire is anonymous. */
+  readonly authenticator?: Authenticator
+  /** By name; they come beside, and before, the ones of subresources/. */
+  readonly subresources?: Readonly<Record<string, ResourceHandler>>
+  readonly virtuals?: readonly VirtualKind[]
+  /** Further plain paths, as those of openid.ts. */
+  readonly paths?: Paths
+  /** "host:port" by which clients reach the server, as /api tells them. */
+  readonly address?: string
+}
+
+export interface Api {
+  /** The door in process: `request.user` says who asks. */
+  readonly handle: Send
+  /** The door of a transport: who asks is found out. */
+  serve(request: ApiRequest, peer: Peer): Promise<ApiResponse>
+}
+
+export function createApi(options: ApiOptions): Api {
+  const server = new Server(options)
+  return {
+    handle: (request) => server.answer(request, async () => request.user),
+    serve: async (request, peer) => {
+      const response = await server.answer(request, () => server.identify(request, peer))
+      return await encoded(request, response)
+    }
+  }
+}
+
+class Server {
+  private readonly options: ApiOptions
+  private readonly kinds: KindTable
+  private readonly discovery: Discovery
+  /** By the kind's storage. */
+  private readonly virtuals: ReadonlyMap<string, ResourceHandler>
+
+  constructor(options: ApiOptions) {
+    const virtuals = options.virtuals ?? []
+    this.options = options
+    // The first row of a resource counts: those of the table, where it has them too.
+    this.kinds = createKindTable([...options.kinds, ...virtuals.map(({ kind }) => kind).filter(isNew(options.kinds))])
+    this.discovery = new Discovery(this.kinds, options.address)
+    const handlers = new Map(virtuals.map(({ kind, handler }) => [kind.storage, handler]))
+    const pods = this.kinds.find('', 'v1', 'pods')
+    if (pods !== undefined) handlers.set('bindings', (at, context) => binding({ ...at, kind: pods }, context))
+    this.virtuals = handlers
+  }
+
+  async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>): Promise<ApiResponse> {
+    try {
+      const user = await impersonate(request, (await identify()) ?? ANONYMOUS, this.options.authorizer)
+      return await this.dispatch(request, user)
+    } catch (error) {
+      if (error instanceof ApiError) return errorAnswer(error)
+      this.options.ports.log.error({ error, method: request.method, path: request.path }, 'a request failed')
+      return errorAnswer(internalError(error))
+    }
+  }
+
+  async identify(request: ApiRequest, peer: Peer): Promise<UserInfo | undefined> {
+    return await this.options.authenticator?.authenticate(request, peer)
+  }
+
+  private async dispatch(request: ApiRequest, user: UserInfo): Promise<ApiResponse> {
+    const route = routeOf(request)
+    await this.authorize(request, user, route)
+    const { resource } = route
+    if (resource === undefined) {
+      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {} })
+      return (await response) ?? pageNotFound()
+    }
+    if (!this.isServed(resource)) return pageNotFound()
+    return await this.resource(request, { user, route: resource, verb: route.verb })
+  }
+
+  private isServed(at: ResourceRoute): boolean {
+    return this.kinds.ofVersion(apiVersionOf(at)).length > 0
+  }
+
+  private async authorize(request: ApiRequest, user: UserInfo, route: Route): Promise<void> {
+    const attributes = attributesOf(request, user, route)
+    const { allowed, reason } = await this.options.authorizer.authorize(attributes)
+    if (!allowed) throw forbidden(attributes, reason)
+  }
+
+  private async resource(
+    request: ApiRequest,
+    { user, route, verb }: { user: UserInfo; route: ResourceRoute; verb: string }
+  ): Promise<ApiResponse> {
+    const kind = this.kinds.find(route.group, route.version, route.resource)
+    if (kind === undefined || !fits(kind, route)) throw noSuchResource()
+    const form = formOf(request.headers.accept, route.name === undefined)
+    const { name, subresource } = route
+    const namespace = kind.namespaced ? route.namespace : undefined
+    const at: ResourceRequest = { request, user, kind, namespace, name, subresource }
+    const virtual = this.virtuals.get(kind.storage)
+    const handler = virtual === undefined ? verbHandler(at, verb, this.options) : virtualVerb(at, verb, virtual)
+    if (handler === undefined) throw methodNotAllowed()
+    const response = await handler(at, this.options)
+    return this.shape(request, response, { form, kind })
+  }
+
+  /** Tables and metadata of what would have been answered whole. */
+  private shape(request: ApiRequest, response: ApiResponse, { form, kind }: { form: Form; kind: Kind }): ApiResponse {
+    if (form.shape === 'whole' || !('payload' in response.body) || response.status >= 300) return response
+    const { payload } = response.body
+    const { kind: what } = payload.value as { kind?: unknown }
+    if (what !== kind.kind && what !== kind.listKind) return response
+    const options = { now: this.options.ports.clock.now(), include: includeObject(request.query) }
+    return { ...response, body: { payload: shaped(form.shape, kind, { payload, ...options }) } }
+  }
+}
+
+function isNew(kinds: readonly Kind[]): (kind: Kind) => boolean {
+  const known = new Set(kinds.map(({ storage }) => storage))
+  return ({ storage }) => !known.has(storage)
+}
+
+function attributesOf(request: ApiRequest, user: UserInfo, { verb, resource }: Route): Attributes {
+  if (resource === undefined) return { user, verb, path: request.path }
+  const { group, version, subresource, namespace } = resource
+  const fieldSelector = request.query.get('fieldSelector')
+  const index = request.query.get('wherryIndex')
+  const name = resource.name ?? selectedName(fieldSelector)
+  return {
+    user,
+    verb,
+    resource: {
+      group,
+      version,
+      resource: resource.resource,
+      ...(subresource === undefined ? {} : { subresource }),
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(name === undefined ? {} : { name }),
+      ...(fieldSelector === null ? {} : { fieldSelector }),
+      ...(index === null ? {} : { index })
+    }
+  }
+}
+
+/** A list or watch of one name counts as asking for that object. */
+function selectedName(fieldSelector: string | null): string | undefined {
+  return fieldSelector === null ? undefined : /^metadata\.name==?([^,=\\]+)$/.exec(fieldSelector)?.[1]
+}
+
+/** Whether Kubernetes has a path of this form for the kind at all. */
+function fits(kind: Kind, { scoped, namespace, name, rest }: ResourceRoute): boolean {
+  if (rest.length > 0) return false
+  if (!kind.namespaced) return !scoped
+  return scoped ? namespace !== '' : name === undefined
+}
+
+/** Over the wire: as YAML, or indented, where the client asked for it. */
+async function encoded(request: ApiRequest, response: ApiResponse): Promise<ApiResponse> {
+  if (!('payload' in response.body)) return response
+  const { value } = response.body.payload
+  if (request.query.get('pretty') === 'true' || request.query.get('pretty') === '1') {
+    const bytes = Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
+    return { ...response, body: { payload: { value, bytes: () => bytes } } }
+  }
+  if (request.headers.accept?.includes('yaml') !== true) return response
+  let form: Form
+  try {
+    form = formOf(request.headers.accept, false)
+  } catch {
+    return response
+  }
+  if (form.media !== 'yaml') return response
+  const { stringify } = await import('yaml')
+  const bytes = Buffer.from(stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }))
+  return {
+    ...response,
+    headers: { ...response.headers, 'content-type': 'application/yaml' },
+    body: { payload: { ...payloadOf(value), bytes: () => bytes } }
+  }
+}

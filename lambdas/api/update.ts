@@ -1,0 +1,190 @@
+/** PUT, and the way that every change of a stored object takes: read, change, check, commit, and again if it moved. */
+import type { FieldError } from '../../core/errors.ts'
+import { invalid, invalidError } from '../../core/field-errors.ts'
+import type { ApiResponse, Payload } from '../../core/http.ts'
+import type { Kind } from '../../core/kinds/kind.ts'
+import type { KubeObject } from '../../core/object.ts'
+import { decode } from '../../core/validate.ts'
+import { validateMetadataUpdate } from '../../core/validate-metadata.ts'
+import type { Entry } from '../../store/store.ts'
+import { admit } from './admit.ts'
+import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
+import { bodyOf, readObject } from './body.ts'
+import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
+import { sameJson } from './copy.ts'
+import { createObject, decoding, ruleContext } from './create.ts'
+import { badRequest, conflict, notFound } from './failures.ts'
+import { ensureNamespace, keepMetadata } from './metadata.ts'
+import { writeOptions } from './options.ts'
+import { isCreatedByUpdate, needsVersionToUpdate } from './traits.ts'
+import type { ApiContext, ResourceRequest } from './types.ts'
+
+/** One way to change an object: the object itself, its status, its scale. */
+export interface Path {
+  /** After defaults and admission: puts back what this path may not change. May return another object. */
+  readonly prepare: (next: KubeObject, old: KubeObject, context: ApiContext) => KubeObject
+  readonly validate: (next: KubeObject, old: KubeObject) => FieldError[]
+  /** Whether a change of what is not metadata or status counts as a new generation. */
+  readonly counts: boolean
+}
+
+export interface Change {
+  readonly path: Path
+  readonly dryRun: boolean
+  /** The new object, private, from the old one. Called again when the old one moved. */
+  readonly produce: (old: Entry) => KubeObject | Promise<KubeObject>
+}
+
+/** PUT of the object itself or, with another path, of its status. */
+export async function update(at: ResourceRequest, context: ApiContext, path?: Path): Promise<ApiResponse> {
+  const { request, kind, name = '' } = at
+  const body = await bodyOf(request)
+  const options = writeOptions(request.query, 'UpdateOptions')
+  const read = () => decode(kind, readObject(body, kind), decoding(options, body))
+  let first: ReturnType<typeof read> | undefined = read()
+  const { warnings } = first
+  checkName(first.object, at)
+  const headers = warningHeader(warnings)
+  const old = await context.store.get(kind.storage, storeKey(at))
+  if (old === undefined) {
+    if (path !== undefined || !isCreatedByUpdate(kind.storage)) throw notFound(kind, name)
+    const payload = await createObject(at, context, { object: first.object, dryRun: options.dryRun })
+    return jsonAnswer(201, payload, headers)
+  }
+  const produce = (current: Entry) => {
+    const next = first?.object ?? read().object
+    first = undefined
+    checkPreconditions(next, current, kind)
+    return next
+  }
+  const change = { path: path ?? wholePath(kind), dryRun: options.dryRun, produce }
+  return jsonAnswer(200, await changeObject(at, context, change), headers)
+}
+
+export function storeKey(at: Pick<ResourceRequest, 'kind' | 'namespace' | 'name'>): string {
+  return at.kind.namespaced ? `${at.namespace ?? ''}/${at.name ?? ''}` : (at.name ?? '')
+}
+
+/** The object may leave out its name and namespace, but not name another. */
+export function checkName(object: KubeObject, at: ResourceRequest): void {
+  const { metadata } = object
+  const { name = '' } = at
+  if ((metadata.name ?? '') === '') metadata.name = name
+  else if (metadata.name !== name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
+  }
+  const namespace = at.kind.namespaced ? (at.namespace ?? '') : ''
+  const own = metadata.namespace ?? ''
+  if (namespace !== '' && own !== '' && own !== namespace) {
+    throw badRequest(`the namespace of the object (${own}) does not match the namespace on the request (${namespace})`)
+  }
+}
+
+function checkPreconditions(next: KubeObject, current: Entry, kind: Kind): void {
+  const { uid = '', resourceVersion = '', name = '' } = next.metadata
+  const old = current.value.metadata
+  if (uid !== '' && uid !== old.uid) {
+    const path = `/registry/${kind.resource}/${current.key}`
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid ?? ''}`
+    throw conflict(
+      kind,
+      name,
+      `StorageError: invalid object, Code: 4, Key: ${path}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`
+    )
+  }
+  if (resourceVersion !== '' && resourceVersion !== '0') return
+  if (!needsVersionToUpdate(kind.storage)) return
+  throw invalidError(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
+}
+
+/** Answers with the stored object. Throws NotFound, Conflict, Invalid and what admission refuses. */
+export async function changeObject(at: ResourceRequest, context: ApiContext, change: Change): Promise<Payload> {
+  const { kind, name = '' } = at
+  const key = storeKey(at)
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const old = await context.store.get(kind.storage, key)
+    if (old === undefined) throw notFound(kind, name)
+    const next = await change.produce(old)
+    const asked = next.metadata.resourceVersion ?? ''
+    if (asked !== '' && asked !== '0' && asked !== old.value.metadata.resourceVersion) throw conflict(kind, name)
+    const prepared = await prepare(at, context, { next, old: old.value, change })
+    if (sameJson(prepared, old.value)) return old
+    if (change.dryRun) return payloadOf(prepared)
+    const removed = isFinished(prepared, old.value)
+    const entry = removed
+      ? await commitChange(context, { kind, key, old, next: undefined }, prepared)
+      : await commitChange(context, { kind, key, old, next: prepared })
+    if (entry !== undefined) return entry
+    await pause(context, attempt)
+  }
+  throw conflict(kind, name)
+}
+
+interface Step {
+  readonly next: KubeObject
+  readonly old: KubeObject
+  readonly change: Change
+}
+
+async function prepare(at: ResourceRequest, context: ApiContext, { next, old, change }: Step): Promise<KubeObject> {
+  const { kind } = at
+  const { rules } = kind
+  ensureNamespace(next.metadata, kind.namespaced ? at.namespace : undefined)
+  rules.defaults?.(next)
+  const admitted = { operation: 'UPDATE', name: at.name, old, dryRun: change.dryRun } as const
+  await admit('mutate', at, { context, what: { ...admitted, object: next } })
+  keepMetadata(next, old)
+  const object = change.path.prepare(next, old, context)
+  if (change.path.counts && rules.generation === true && !sameSpec(object, old)) {
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1
+  }
+  const errors = [...validateMetadataUpdate(object, old), ...change.path.validate(object, old)]
+  if (errors.length > 0) throw invalidError(kind, at.name ?? '', errors)
+  await admit('validate', at, { context, what: { ...admitted, object } })
+  return object
+}
+
+/** Everything but metadata and status. */
+function sameSpec(next: KubeObject, old: KubeObject): boolean {
+  for (const field in next) if (!isApart(field) && !sameJson(next[field], old[field])) return false
+  for (const field in old) if (!isApart(field) && next[field] === undefined && old[field] !== undefined) return false
+  return true
+}
+
+function isApart(field: string): boolean {
+  return field === 'metadata' || field === 'status'
+}
+
+/** Being deleted, with nobody left to wait for: this change removes it. */
+function isFinished(next: KubeObject, old: KubeObject): boolean {
+  const { metadata } = next
+  if (old.metadata.deletionTimestamp === undefined || (metadata.finalizers?.length ?? 0) > 0) return false
+  if ((old.metadata.deletionGracePeriodSeconds ?? 0) !== 0) return false
+  const spec = next.spec as { finalizers?: readonly string[] } | undefined
+  return next.kind !== 'Namespace' || (spec?.finalizers?.length ?? 0) === 0
+}
+
+/** The path of a PUT or PATCH to the object itself, by its kind's rules. */
+export function wholePath({ rules }: Kind): Path {
+  return {
+    prepare: (next, old, context) => {
+      rules.prepareUpdate?.(next, old, ruleContext(context))
+      return next
+    },
+    validate: (next, old) => [...(rules.validate?.(next) ?? []), ...(rules.validateUpdate?.(next, old) ?? [])],
+    counts: true
+  }
+}
+
+/** The path of the status subresource: by the kind's rules, else only `status` changes. */
+export function statusPath({ rules }: Kind): Path {
+  return {
+    prepare: (next, old, context) => {
+      if (rules.prepareStatus === undefined) return { ...old, metadata: { ...old.metadata }, status: next.status }
+      rules.prepareStatus(next, old, ruleContext(context))
+      return next
+    },
+    validate: (next, old) => rules.validateStatus?.(next, old) ?? [],
+    counts: false
+  }
+}

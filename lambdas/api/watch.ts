@@ -1,0 +1,300 @@
+/** GET with watch: changes as lines, each made once and shared by all who watch in the same form. */
+import { ApiError } from '../../core/errors.ts'
+import type { ApiResponse, WatchEventType, WatchLine } from '../../core/http.ts'
+import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
+import type { KubeObject } from '../../core/object.ts'
+import type { Entry, StoreEvent, StoreWatch } from '../../store/store.ts'
+import { internalError } from './answers.ts'
+import { type Selection, selectionOf } from './list.ts'
+import { formOf, type Shape } from './negotiate.ts'
+import { type ListSettings, listSettings } from './options.ts'
+import { type IncludeObject, includeObject, metadataOnly, table } from './table.ts'
+import type { ApiContext, ResourceRequest } from './types.ts'
+
+/** Kubernetes ends a watch without a timeout after a random time in [1, 2) of this: 30 minutes. */
+const MIN_TIMEOUT_MS = 1_800_000
+const BOOKMARK_EVERY_MS = 60_000
+/** The last bookmark comes so long before a watch ends. */
+const LAST_BOOKMARK_MS = 2_000
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end'
+
+type Lines = readonly WatchLine[]
+
+export async function watch(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
+  const { request } = at
+  const settings = listSettings(request.query, true)
+  const { shape } = formOf(request.headers.accept, true)
+  const watcher: Watcher = {
+    at,
+    context,
+    settings,
+    selection: selectionOf(at, settings),
+    view: new View(at.kind, { shape, include: includeObject(request.query), now: () => context.ports.clock.now() })
+  }
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: { watch: lines(watcher) } }
+}
+
+interface Watcher {
+  readonly at: ResourceRequest
+  readonly context: ApiContext
+  readonly settings: ListSettings
+  readonly selection: Selection
+  readonly view: View
+}
+
+/** Failures become a last line: the answer has begun. */
+async function* lines(watcher: Watcher): AsyncGenerator<Lines, void, undefined> {
+  const { at, context, settings } = watcher
+  const stop = new AbortController()
+  const abort = () => stop.abort()
+  const asked = settings.timeoutSeconds ?? 0
+  const timeoutMs = asked > 0 ? asked * 1000 : MIN_TIMEOUT_MS * (1 + context.ports.random.next())
+  const endsAt = context.ports.clock.now() + timeoutMs
+  const timer = context.ports.clock.after(timeoutMs, abort)
+  at.request.signal?.addEventListener('abort', abort, { once: true })
+  if (at.request.signal?.aborted === true) abort()
+  try {
+    const from = yield* initial(watcher)
+    yield* follow(watcher, { from, signal: stop.signal, endsAt })
+  } catch (error) {
+    if (stop.signal.aborted) return
+    if (!(error instanceof ApiError)) context.ports.log.error({ error }, 'a watch failed')
+    yield [errorLine(error instanceof ApiError ? error : internalError(error))]
+  } finally {
+    timer.cancel()
+    at.request.signal?.removeEventListener('abort', abort)
+    abort()
+  }
+}
+
+/** The state to begin with, where the client wants it; returns the version to go on from. */
+async function* initial(watcher: Watcher): AsyncGenerator<Lines, number, undefined> {
+  const { at, context, settings, selection, view } = watcher
+  const { resourceVersion, initialEvents } = settings
+  const wantsState = initialEvents ?? (resourceVersion === undefined || resourceVersion === 0)
+  if (!wantsState) return resourceVersion ?? (await context.store.version(at.kind.storage))
+  const least = resourceVersion === undefined || resourceVersion === 0 ? {} : { notOlderThan: resourceVersion }
+  const { entries, version } = await context.store.list(at.kind.storage, { ...selection.store, ...least })
+  const added = entries.map((entry) => view.line('ADDED', entry))
+  if (initialEvents === true && settings.bookmarks) added.push(view.bookmark(version, { [INITIAL_EVENTS_END]: 'true' }))
+  if (added.length > 0) yield added
+  return version
+}
+
+async function* follow(
+  { at, context, settings, selection, view }: Watcher,
+  { from, signal, endsAt }: { from: number; signal: AbortSignal; endsAt: number }
+): AsyncGenerator<Lines, void, undefined> {
+  const { prefix } = selection.store
+  const changes = context.store.watch(at.kind.storage, { from, signal, ...(prefix === undefined ? {} : { prefix }) })
+  if (!settings.bookmarks) {
+    for await (const events of changes) {
+      const batch = linesOf(events, selection, view)
+      if (batch.length > 0) yield batch
+    }
+    return
+  }
+  for await (const events of withBookmarks(changes, { context, signal, endsAt })) {
+    const batch = events === undefined ? [view.bookmark(changes.position)] : linesOf(events, selection, view)
+    if (batch.length > 0) yield batch
+  }
+}
+
+/** The changes; undefined whenever it is time for a bookmark. */
+async function* withBookmarks(
+  changes: StoreWatch,
+  { context, signal, endsAt }: { context: ApiContext; signal: AbortSignal; endsAt: number }
+): AsyncGenerator<readonly StoreEvent[] | undefined, void, undefined> {
+  const { clock, random } = context.ports
+  const iterator = changes[Symbol.asyncIterator]()
+  let wake = () => {}
+  let due = false
+  const ring = () => {
+    due = true
+    wake()
+  }
+  const nextTimer = () => {
+    const left = endsAt - LAST_BOOKMARK_MS - clock.now()
+    if (left <= 0) return undefined
+    return clock.after(Math.min(left, BOOKMARK_EVERY_MS * (0.9 + random.next() * 0.2)), ring)
+  }
+  let timer = nextTimer()
+  try {
+    while (!signal.aborted) {
+      let result: IteratorResult<readonly StoreEvent[], unknown> | undefined
+      let failure: { readonly error: unknown } | undefined
+      iterator.next().then(
+        (value) => {
+          result = value
+          wake()
+        },
+        (error: unknown) => {
+          failure = { error }
+          wake()
+        }
+      )
+      while (result === undefined && failure === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        if (!due) continue
+        due = false
+        timer = nextTimer()
+        if (result === undefined && failure === undefined) yield undefined
+      }
+      if (failure !== undefined) throw failure.error
+      if (result === undefined || result.done === true) return
+      yield result.value
+    }
+  } finally {
+    timer?.cancel()
+  }
+}
+
+function linesOf(events: readonly StoreEvent[], { matches }: Selection, view: View): Lines {
+  const out: WatchLine[] = []
+  for (const event of events) {
+    const line = matches === undefined ? plainLine(event, view) : selectedLine(event, matches, view)
+    if (line !== undefined) out.push(line)
+  }
+  return out
+}
+
+const TYPES = { created: 'ADDED', updated: 'MODIFIED', deleted: 'DELETED' } as const
+
+function plainLine(event: StoreEvent, view: View): WatchLine {
+  return view.line(TYPES[event.type], event.entry)
+}
+
+/** What a selector does not pick is not there: coming into it is ADDED, leaving it is DELETED, with the last look. */
+function selectedLine(event: StoreEvent, matches: (object: KubeObject) => boolean, view: View): WatchLine | undefined {
+  const { type, entry, previous } = event
+  const was = type !== 'created' && previous !== undefined && matches(previous.value)
+  if (type === 'deleted') return was || matches(entry.value) ? view.line('DELETED', entry) : undefined
+  const is = matches(entry.value)
+  if (is) return view.line(was ? 'MODIFIED' : 'ADDED', entry)
+  return was && previous !== undefined ? view.left(entry, previous) : undefined
+}
+
+// --- lines
+
+interface ViewOptions {
+  readonly shape: Shape
+  readonly include: IncludeObject
+  readonly now: () => number
+}
+
+/** Lines of one version, by form and type. They live as long as the version does. */
+const shared = new WeakMap<Entry, Map<string, WatchLine>>()
+
+/** How one watcher sees objects. */
+class View {
+  private readonly kind: Kind
+  private readonly options: ViewOptions
+  private readonly form: string
+  private headers = true
+
+  constructor(kind: Kind, options: ViewOptions) {
+    this.kind = kind
+    this.options = options
+    this.form = options.shape === 'table' ? `table ${options.include}` : options.shape
+  }
+
+  line(type: Exclude<WatchEventType, 'BOOKMARK' | 'ERROR'>, entry: Entry): WatchLine {
+    if (this.options.shape === 'whole') {
+      return remember(entry, type, () => new EntryLine(type, entry))
+    }
+    if (this.options.shape === 'table' && this.headers) {
+      this.headers = false
+      return new ObjectLine(type, this.transform(entry.value, false))
+    }
+    return remember(entry, `${type} ${this.form}`, () => new ObjectLine(type, this.transform(entry.value, true)))
+  }
+
+  /** A deletion as the selector sees it: the old object at the new version. */
+  left(entry: Entry, previous: Entry): WatchLine {
+    const make = () => {
+      const { value } = previous
+      const object = { ...value, metadata: { ...value.metadata, resourceVersion: String(entry.version) } }
+      return new ObjectLine('DELETED', this.transform(object, true))
+    }
+    return remember(entry, `LEFT ${this.form}`, make)
+  }
+
+  bookmark(version: number, annotations?: Record<string, string>): WatchLine {
+    const metadata = {
+      resourceVersion: String(version),
+      creationTimestamp: null as unknown as string,
+      ...(annotations === undefined ? {} : { annotations })
+    }
+    const object = { kind: this.kind.kind, apiVersion: apiVersionOf(this.kind), metadata }
+    return new ObjectLine('BOOKMARK', this.transform(object, true))
+  }
+
+  private transform(object: KubeObject, noHeaders: boolean): KubeObject {
+    const { shape, include, now } = this.options
+    switch (shape) {
+      case 'whole':
+        return object
+      case 'metadata':
+        return metadataOnly(object)
+      case 'table': {
+        const metadata = { resourceVersion: object.metadata.resourceVersion }
+        return table(this.kind, [object], { now: now(), include, noHeaders, metadata })
+      }
+    }
+  }
+}
+
+function remember(entry: Entry, key: string, make: () => WatchLine): WatchLine {
+  let lines = shared.get(entry)
+  if (lines === undefined) shared.set(entry, (lines = new Map()))
+  let line = lines.get(key)
+  if (line === undefined) lines.set(key, (line = make()))
+  return line
+}
+
+const END = Buffer.from('}\n')
+
+/** A line around the stored bytes. They are joined for a moment only: kept, each version would be held twice. */
+class EntryLine implements WatchLine {
+  readonly type: WatchEventType
+  private readonly entry: Entry
+  private joined: WeakRef<Uint8Array> | undefined
+
+  constructor(type: WatchEventType, entry: Entry) {
+    this.type = type
+    this.entry = entry
+  }
+
+  get object(): KubeObject {
+    return this.entry.value
+  }
+
+  bytes(): Uint8Array {
+    const known = this.joined?.deref()
+    if (known !== undefined) return known
+    const bytes = Buffer.concat([Buffer.from(`{"type":"${this.type}","object":`), this.entry.bytes(), END])
+    this.joined = new WeakRef(bytes)
+    return bytes
+  }
+}
+
+class ObjectLine implements WatchLine {
+  readonly type: WatchEventType
+  readonly object: KubeObject
+  private made: Uint8Array | undefined
+
+  constructor(type: WatchEventType, object: KubeObject) {
+    this.type = type
+    this.object = object
+  }
+
+  bytes(): Uint8Array {
+    return (this.made ??= Buffer.from(`{"type":"${this.type}","object":${JSON.stringify(this.object)}}\n`))
+  }
+}
+
+export function errorLine(error: ApiError): WatchLine {
+  return new ObjectLine('ERROR', error.toStatus() as unknown as KubeObject)
+}
