@@ -9,7 +9,13 @@ const encoder = new TextEncoder()
 
 export function payloadOf(value: unknown): Payload {
   let bytes: Uint8Array | undefined
-  return { value, bytes: () => (bytes ??= Buffer.from(JSON.stringify(value))) }
+  return {
+    value,
+    bytes: () => {
+      bytes ??= Buffer.from(JSON.stringify(value))
+      return bytes
+    }
+  }
 }
 
 export function jsonAnswer(status: number, payload: Payload, headers: Readonly<Record<string, string>> = NO_HEADERS) {

@@ -103,7 +103,8 @@ export function listPayload(kind: Kind, result: ListResult): Payload {
   let value: unknown
   return {
     get value() {
-      return (value ??= { ...head, items: entries.map((entry) => entry.value) })
+      value ??= { ...head, items: entries.map((entry) => entry.value) }
+      return value
     },
     bytes: () => joinItems(kind, head, entries)
   }

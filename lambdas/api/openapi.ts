@@ -64,7 +64,10 @@ function documentName({ group, version }: { group: string; version: string }): s
 
 function documentOf(kinds: KindTable, name: string): Document | undefined {
   let known = documents.get(kinds)
-  if (known === undefined) documents.set(kinds, (known = new Map()))
+  if (known === undefined) {
+    known = new Map()
+    documents.set(kinds, known)
+  }
   const found = known.get(name)
   if (found !== undefined) return found
   const rows = listed(kinds).filter((kind) => documentName(kind) === name)

@@ -248,9 +248,15 @@ class View {
 
 function remember(entry: Entry, key: string, make: () => WatchLine): WatchLine {
   let lines = shared.get(entry)
-  if (lines === undefined) shared.set(entry, (lines = new Map()))
+  if (lines === undefined) {
+    lines = new Map()
+    shared.set(entry, lines)
+  }
   let line = lines.get(key)
-  if (line === undefined) lines.set(key, (line = make()))
+  if (line === undefined) {
+    line = make()
+    lines.set(key, line)
+  }
   return line
 }
 
@@ -291,7 +297,8 @@ class ObjectLine implements WatchLine {
   }
 
   bytes(): Uint8Array {
-    return (this.made ??= Buffer.from(`{"type":"${this.type}","object":${JSON.stringify(this.object)}}\n`))
+    this.made ??= Buffer.from(`{"type":"${this.type}","object":${JSON.stringify(this.object)}}\n`)
+    return this.made
   }
 }
 

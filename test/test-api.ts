@@ -1,14 +1,14 @@
 /** For tests: an API server in this process on a memory store, where everybody may do everything. */
-import type { ApiRequest, ApiResponse, Method, UserInfo } from '../../core/http.ts'
-import type { Kind } from '../../core/kinds/kind.ts'
-import { kindTable } from '../../core/kinds/table.ts'
-import type { KubeObject } from '../../core/object.ts'
-import type { Log, Ports } from '../../core/ports.ts'
-import { silentLog, systemPorts } from '../../core/system-ports.ts'
-import { MemoryBackend } from '../../store/backends/memory.ts'
-import { Store } from '../../store/store.ts'
-import { type Api, type ApiOptions, createApi } from './server.ts'
-import type { Authorizer } from './types.ts'
+import type { ApiRequest, ApiResponse, Method, UserInfo } from '../core/http.ts'
+import type { Kind } from '../core/kinds/kind.ts'
+import { kindTable } from '../core/kinds/table.ts'
+import type { KubeObject } from '../core/object.ts'
+import type { Log, Ports } from '../core/ports.ts'
+import { silentLog, systemPorts } from '../core/system-ports.ts'
+import { type Api, type ApiOptions, createApi } from '../lambdas/api/server.ts'
+import type { Authorizer } from '../lambdas/api/types.ts'
+import { MemoryBackend } from '../store/backends/memory.ts'
+import { Store } from '../store/store.ts'
 
 export const ADMIN: UserInfo = { username: 'admin', groups: ['system:masters', 'system:authenticated'] }
 
