@@ -129,17 +129,14 @@ async function verifySignature(
 /** A token dies with its account and with what it is bound to, whether deleted or made anew under the same name. */
 async function stillExists(store: StoreApi, claims: ServiceAccountClaims): Promise<boolean> {
   const { namespace, serviceaccount, pod, secret, node } = claims
-  if (!(await exists(store, 'serviceaccounts', `${namespace}/${serviceaccount.name}`, serviceaccount.uid))) return false
-  if (pod !== undefined && !(await exists(store, 'pods', `${namespace}/${pod.name}`, pod.uid))) return false
-  if (secret !== undefined && !(await exists(store, 'secrets', `${namespace}/${secret.name}`, secret.uid))) return false
+  const exists = async (resource: string, key: string, uid: string) =>
+    (await store.get(resource, key))?.value.metadata.uid === uid
+  if (!(await exists('serviceaccounts', `${namespace}/${serviceaccount.name}`, serviceaccount.uid))) return false
+  if (pod !== undefined && !(await exists('pods', `${namespace}/${pod.name}`, pod.uid))) return false
+  if (secret !== undefined && !(await exists('secrets', `${namespace}/${secret.name}`, secret.uid))) return false
   // A pod's token names its node only for information; the pod itself answers for it.
-  if (node?.uid !== undefined && pod === undefined) return await exists(store, 'nodes', node.name, node.uid)
+  if (node?.uid !== undefined && pod === undefined) return await exists('nodes', node.name, node.uid)
   return true
-}
-
-async function exists(store: StoreApi, resource: string, key: string, uid: string): Promise<boolean> {
-  const entry = await store.get(resource, key)
-  return entry !== undefined && entry.value.metadata.uid === uid
 }
 
 function authenticated(user: UserInfo): UserInfo {

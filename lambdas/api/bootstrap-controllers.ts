@@ -1,6 +1,6 @@
 /** The rights of each controller; each runs as its own service account in kube-system. */
 import type { PolicyRule } from '../../core/kinds/types.ts'
-import { allow, READ, writeEvents } from './bootstrap-rules.ts'
+import { allow, only, READ, writeEvents } from './bootstrap-rules.ts'
 
 const WORKLOADS = 'apps,extensions'
 
@@ -9,11 +9,9 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
   'certificate-controller': [
     allow('get list watch delete', 'certificates.k8s.io', 'certificatesigningrequests'),
     allow('update', 'certificates.k8s.io', 'certificatesigningrequests/approval certificatesigningrequests/status'),
-    allow('approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kube-apiserver-client-kubelet'),
-    allow(
-      'sign',
-      'certificates.k8s.io',
-      'signers',
+    only(allow('approve', 'certificates.k8s.io', 'signers'), 'kubernetes.io/kube-apiserver-client-kubelet'),
+    only(
+      allow('sign', 'certificates.k8s.io', 'signers'),
       'kubernetes.io/legacy-unknown',
       'kubernetes.io/kube-apiserver-client',
       'kubernetes.io/kube-apiserver-client-kubelet',

@@ -1,7 +1,7 @@
 /** The roles and bindings that a cluster starts with, as Kubernetes 1.35's. */
 import type { PolicyRule, RbacSubject } from '../../core/kinds/types.ts'
 import { controllerRules } from './bootstrap-controllers.ts'
-import { ALL, allow, allowPaths, READ, WRITE, writeEvents } from './bootstrap-rules.ts'
+import { ALL, allow, allowPaths, only, READ, WRITE, writeEvents } from './bootstrap-rules.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
 const CERTIFICATES = 'certificates.k8s.io'
@@ -141,7 +141,7 @@ export const clusterRoles: Readonly<Record<string, RoleSpec>> = {
     rules: [
       writeEvents,
       allow('create', 'coordination.k8s.io', 'leases'),
-      allow('get update', 'coordination.k8s.io', 'leases', 'kube-controller-manager'),
+      only(allow('get update', 'coordination.k8s.io', 'leases'), 'kube-controller-manager'),
       allow('create', '', 'secrets serviceaccounts'),
       allow('delete', '', 'secrets'),
       allow('get', '', 'configmaps namespaces secrets serviceaccounts'),
@@ -157,7 +157,7 @@ export const clusterRoles: Readonly<Record<string, RoleSpec>> = {
     rules: [
       writeEvents,
       allow('create', 'coordination.k8s.io', 'leases'),
-      allow('get list update watch', 'coordination.k8s.io', 'leases', 'kube-scheduler'),
+      only(allow('get list update watch', 'coordination.k8s.io', 'leases'), 'kube-scheduler'),
       allow(READ, '', 'nodes'),
       allow(`${READ} delete`, '', 'pods'),
       allow('create', '', 'bindings pods/binding'),
@@ -246,7 +246,7 @@ function certificateRoles(): Record<string, RoleSpec> {
     ]),
     ...approvers.map((name) => [
       `${prefix}${name}-approver`,
-      { rules: [allow('approve', CERTIFICATES, 'signers', `kubernetes.io/${name}`)] }
+      { rules: [only(allow('approve', CERTIFICATES, 'signers'), `kubernetes.io/${name}`)] }
     ])
   ])
 }
@@ -275,18 +275,18 @@ export const clusterRoleBindings: Readonly<Record<string, readonly RbacSubject[]
 
 const leaderLock = (name: string): readonly PolicyRule[] => [
   allow('watch', '', 'configmaps'),
-  allow('get update', '', 'configmaps', name)
+  only(allow('get update', '', 'configmaps'), name)
 ]
 
 /** By "namespace/name". */
 export const roles: Readonly<Record<string, readonly PolicyRule[]>> = {
   'kube-public/system:controller:bootstrap-signer': [
     allow(READ, '', 'configmaps'),
-    allow('update', '', 'configmaps', 'cluster-info'),
+    only(allow('update', '', 'configmaps'), 'cluster-info'),
     writeEvents
   ],
   'kube-system/extension-apiserver-authentication-reader': [
-    allow(READ, '', 'configmaps', 'extension-apiserver-authentication')
+    only(allow(READ, '', 'configmaps'), 'extension-apiserver-authentication')
   ],
   'kube-system/system::leader-locking-kube-controller-manager': leaderLock('kube-controller-manager'),
   'kube-system/system::leader-locking-kube-scheduler': leaderLock('kube-scheduler'),

@@ -6,11 +6,15 @@ export const ALL = `${READ} ${WRITE}`
 
 /**
  * One rule on resources. Words are separated by spaces, but groups by commas, so that the core group can be the empty
- * word: ",events.k8s.io" is both event groups. `names`: only objects of these names.
+ * word: ",events.k8s.io" is both event groups.
  */
-export function allow(verbs: string, groups: string, resources: string, ...names: string[]): PolicyRule {
-  const rule: PolicyRule = { apiGroups: groups.split(','), resources: sorted(resources), verbs: sorted(verbs) }
-  return names.length === 0 ? rule : { ...rule, resourceNames: names }
+export function allow(verbs: string, groups: string, resources: string): PolicyRule {
+  return { apiGroups: groups.split(','), resources: sorted(resources), verbs: sorted(verbs) }
+}
+
+/** The rule for objects of these names only. */
+export function only(rule: PolicyRule, ...names: string[]): PolicyRule {
+  return { ...rule, resourceNames: names }
 }
 
 /** One rule on plain paths. */

@@ -2,11 +2,11 @@ import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { ClusterRole, ClusterRoleBinding, EndpointSlice, Service } from '../../core/kinds/types.ts'
 import type { KubeObject } from '../../core/object.ts'
 import type { Store } from '../../store/store.ts'
+import { put, remove, type TestPorts, testPorts, testStore, user } from '../../test/api-fixture.ts'
 import { DEFAULT_ADDRESSES } from './addresses.ts'
 import { createAuthorizer } from './authz.ts'
 import { bootstrap, kubernetesAddress } from './bootstrap.ts'
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './bootstrap-roles.ts'
-import { put, remove, type TestPorts, testPorts, testStore, user } from './fixture.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
 let ports: TestPorts

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { user } from './fixture.ts'
+import { user } from '../../test/api-fixture.ts'
 import { impersonate } from './impersonate.ts'
 import type { Attributes } from './types.ts'
 

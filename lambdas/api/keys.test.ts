@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { type TestPorts, testPorts } from './fixture.ts'
+import { type TestPorts, testPorts } from '../../test/api-fixture.ts'
 import { loadOrCreateKeys, openKeys } from './keys.ts'
 import { verifyUserToken } from './tokens.ts'
 

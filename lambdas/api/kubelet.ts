@@ -90,14 +90,19 @@ export function createKubelet(options: {
 
 function send(options: RequestOptions): Promise<KubeletAnswer> {
   return new Promise((resolve, reject) => {
-    const sent = request(options, (body) => resolve({ status: body.statusCode ?? 0, body }))
+    let answered = false
+    const sent = request(options, (body) => {
+      answered = true
+      resolve({ status: body.statusCode ?? 0, body })
+    })
     sent.on('error', (error) => {
       const { host, port, path = '' } = options
       reject(internalError(`Get "https://${host}:${port}${path}": ${error.message}`))
     })
-    sent.on('timeout', () => sent.destroy(new Error('the node agent does not answer')))
     // Once it answers, a log may be quiet for as long as it likes.
-    sent.on('response', () => sent.setTimeout(0))
+    sent.on('timeout', () => {
+      if (!answered) sent.destroy(new Error('the node agent does not answer'))
+    })
     sent.end()
   })
 }

@@ -3,9 +3,19 @@ import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { UserInfo } from '../../core/http.ts'
 import type { KubeObject } from '../../core/object.ts'
 import type { Store } from '../../store/store.ts'
+import {
+  admin,
+  context,
+  node1,
+  put,
+  resourceRequest,
+  type TestPorts,
+  testPorts,
+  testStore,
+  user
+} from '../../test/api-fixture.ts'
 import { createAuthenticator } from './authn.ts'
 import { createAuthorizer } from './authz.ts'
-import { admin, context, node1, put, resourceRequest, type TestPorts, testPorts, testStore, user } from './fixture.ts'
 import { signingKeyOf } from './keys.ts'
 import { openIdPaths } from './openid.ts'
 import { type VirtualKind, virtualKinds } from './reviews.ts'

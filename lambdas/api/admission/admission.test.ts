@@ -2,9 +2,19 @@ import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { Kind } from '../../../core/kinds/kind.ts'
 import type { KubeObject } from '../../../core/object.ts'
 import type { Store } from '../../../store/store.ts'
+import {
+  admin,
+  admission,
+  kinds,
+  node1,
+  put,
+  type TestPorts,
+  testPorts,
+  testStore,
+  user
+} from '../../../test/api-fixture.ts'
 import { DEFAULT_ADDRESSES } from '../addresses.ts'
 import { createAuthorizer, type RbacAuthorizer } from '../authz.ts'
-import { admin, admission, kinds, node1, put, type TestPorts, testPorts, testStore, user } from '../fixture.ts'
 import type { AdmissionRequest } from '../types.ts'
 import { admissionPlugins } from './registry.ts'
 

@@ -2,9 +2,6 @@ import { generateKeyPairSync } from 'node:crypto'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { decodeJwt } from 'jose'
 import type { Store } from '../../../store/store.ts'
-import { DEFAULT_ADDRESSES } from '../addresses.ts'
-import { admissionPlugins } from '../admission/registry.ts'
-import { createAuthorizer } from '../authz.ts'
 import {
   admin,
   context,
@@ -16,7 +13,10 @@ import {
   type TestPorts,
   testPorts,
   testStore
-} from '../fixture.ts'
+} from '../../../test/api-fixture.ts'
+import { DEFAULT_ADDRESSES } from '../addresses.ts'
+import { admissionPlugins } from '../admission/registry.ts'
+import { createAuthorizer } from '../authz.ts'
 import { signingKeyOf } from '../keys.ts'
 import { tokenHandler } from './token.ts'
 

@@ -1,14 +1,14 @@
-/** What the tests of this folder share: a store in memory, a clock that stands still, requests. */
+/** What the tests of lambdas/api share: a store in memory, a clock that stands still, requests. */
 
-import type { UserInfo } from '../../core/http.ts'
-import type { Kind } from '../../core/kinds/kind.ts'
-import { row } from '../../core/kinds/row.ts'
-import { type KubeObject, keyOf } from '../../core/object.ts'
-import { NAME_ALPHABET, type Ports } from '../../core/ports.ts'
-import { silentLog } from '../../core/system-ports.ts'
-import { MemoryBackend } from '../../store/backends/memory.ts'
-import { Store } from '../../store/store.ts'
-import type { AdmissionRequest, ApiContext, ResourceRequest } from './types.ts'
+import type { UserInfo } from '../core/http.ts'
+import type { Kind } from '../core/kinds/kind.ts'
+import { row } from '../core/kinds/row.ts'
+import { type KubeObject, keyOf } from '../core/object.ts'
+import { NAME_ALPHABET, type Ports } from '../core/ports.ts'
+import { silentLog } from '../core/system-ports.ts'
+import type { AdmissionRequest, ApiContext, ResourceRequest } from '../lambdas/api/types.ts'
+import { MemoryBackend } from '../store/backends/memory.ts'
+import { Store } from '../store/store.ts'
 
 export const NOW = Date.parse('2026-05-01T12:00:00Z')
 
