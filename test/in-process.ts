@@ -1,0 +1,85 @@
+/** A control plane in the test's own process: the API on the memory store, with its RBAC, and the controllers. */
+import { Client } from '../core/client.ts'
+import type { Change } from '../core/feed.ts'
+import { row } from '../core/kinds/row.ts'
+import { kindTable } from '../core/kinds/table.ts'
+import { DEFAULT_ADDRESSES } from '../lambdas/api/addresses.ts'
+import { admissionEffects, admissionPlugins } from '../lambdas/api/admission/registry.ts'
+import { createAuthorizer } from '../lambdas/api/authz.ts'
+import { bootstrap } from '../lambdas/api/bootstrap.ts'
+import { createApi } from '../lambdas/api/server.ts'
+import type { ReconcilerConfig, ServedKind } from '../lambdas/reconciler/controller.ts'
+import { type Reconciler, startReconciler } from '../lambdas/reconciler/reconciler.ts'
+import { MemoryBackend } from '../store/backends/memory.ts'
+import { Store } from '../store/store.ts'
+import { type FakePorts, fakePorts } from './fake-ports.ts'
+
+/** Until every kind has its row. */
+const MISSING = [
+  row('v1', 'nodes', { indexes: {} }),
+  row('v1', 'services'),
+  row('v1', 'endpoints'),
+  row('discovery.k8s.io/v1', 'endpointslices')
+].filter(({ storage }) => kindTable.findByStorage(storage) === undefined)
+
+const kinds = [...kindTable.all.filter(({ verbs }) => verbs.includes('list')), ...MISSING]
+
+export interface InProcess {
+  readonly ports: FakePorts
+  readonly admin: Client
+  readonly reconciler: Reconciler
+  readonly store: Store
+  /** Everything that changed, in order. */
+  readonly changes: readonly Change[]
+  /** All controllers have nothing to do; timers may still be set. */
+  settled(): Promise<void>
+  /** Moves the clock in steps, the controllers settling after each. */
+  pass(ms: number, stepMs?: number): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startInProcess(config: Partial<ReconcilerConfig> = {}): Promise<InProcess> {
+  const ports = fakePorts()
+  const indexes = new Map(kinds.map(({ storage, rules }) => [storage, rules.indexes ?? {}]))
+  const store = new Store({ backend: new MemoryBackend(), ports, indexes: (resource) => indexes.get(resource) })
+  await bootstrap({ store, ports, addresses: DEFAULT_ADDRESSES, endpoint: { address: '10.0.0.1', port: 6443 } })
+  const authorizer = await createAuthorizer(store)
+  const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer })
+  const api = createApi({ store, ports, authorizer, admission, effects: admissionEffects, kinds })
+  const client = (username: string, ...groups: string[]) =>
+    new Client(api.handle, { username, groups: [...groups, 'system:authenticated'] })
+  const changes: Change[] = []
+  store.onChange((batch) => void changes.push(...batch))
+  const reconciler = startReconciler({
+    clients: (name) =>
+      client(
+        `system:serviceaccount:kube-system:${name}`,
+        'system:serviceaccounts',
+        'system:serviceaccounts:kube-system'
+      ),
+    reader: client('system:kube-controller-manager'),
+    feed: (listener) => store.onChange(listener),
+    ports,
+    config: { caCertificate: 'the CA', kinds: () => kinds as readonly ServedKind[], ...config }
+  })
+  const settled = async () => await reconciler.idle()
+  return {
+    ports,
+    reconciler,
+    store,
+    changes,
+    settled,
+    admin: client('admin', 'system:masters'),
+    pass: async (ms, stepMs = ms) => {
+      for (let left = ms; left > 0; left -= stepMs) {
+        await ports.advance(Math.min(stepMs, left))
+        await settled()
+      }
+    },
+    stop: async () => {
+      await reconciler.stop()
+      authorizer.close()
+      await store.close()
+    }
+  }
+}
