@@ -61,7 +61,7 @@ export async function createTestApi(options: Partial<ApiOptions> & { log?: Log }
   })
   const ask = async (method: Method, path: string, how: Ask = {}): Promise<Answer> => {
     const response = await api.handle(requestOf(method, path, how))
-    return { status: response.status, headers: response.headers, body: await valueOf(response), response }
+    return { status: response.status, headers: response.headers, body: await parsed(response), response }
   }
   await ask('POST', '/api/v1/namespaces', {
     body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } }
@@ -82,7 +82,7 @@ export function requestOf(method: Method, path: string, { body, headers = {}, us
   }
 }
 
-async function valueOf({ body }: ApiResponse): Promise<unknown> {
+async function parsed({ body }: ApiResponse): Promise<unknown> {
   if ('payload' in body) return JSON.parse(Buffer.from(body.payload.bytes()).toString())
   return 'text' in body ? body.text : ''
 }
