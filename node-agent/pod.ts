@@ -178,7 +178,7 @@ function planStart(draft: Draft, container: Container, starts: ContainerStart[])
     return
   }
   if (failure !== undefined) {
-    if (failure.then !== undefined) draft.lookAt(failure.then.from)
+    if (failure.later !== undefined) draft.lookAt(failure.later.from)
     if (failure.until > input.now) {
       draft.lookAt(failure.until)
       return

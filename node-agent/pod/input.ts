@@ -19,7 +19,7 @@ export interface StartFailure {
   /** Milliseconds since 1970: no new attempt before. */
   readonly until: number
   /** What the failure is called from a moment on: ErrImagePull becomes ImagePullBackOff. */
-  readonly then?: { readonly from: number; readonly reason: string; readonly message: string }
+  readonly later?: { readonly from: number; readonly reason: string; readonly message: string }
 }
 
 /** What is under way. The decision starts nothing twice. */

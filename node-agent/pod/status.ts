@@ -198,7 +198,7 @@ function applyWaiting({ input, waiting, ended }: Statuses, container: Container,
 
 function failureReason(input: PodInput, name: string): Waiting | undefined {
   const failure = input.failures.get(name)
-  if (failure?.then !== undefined && input.now >= failure.then.from) return failure.then
+  if (failure?.later !== undefined && input.now >= failure.later.from) return failure.later
   return failure
 }
 

@@ -13,6 +13,7 @@ import { promisify } from 'node:util'
 import { createGunzip } from 'node:zlib'
 import { type Ports, sleep } from '../../core/ports.ts'
 import { type ContainerdConfig, pathsOf } from '../config.ts'
+import { fullImageName } from '../images/names.ts'
 import { PAUSE_IMAGE, pauseArchive } from './pause-image.ts'
 import {
   cgroupIsEmpty,
@@ -256,16 +257,6 @@ async function importArchive(socket: string, file: string): Promise<string> {
   if (child.stdin === null) throw new Error('ctr has no standard input')
   const [text] = await Promise.all([output, pipeline(createReadStream(file), createGunzip(), child.stdin)])
   return text
-}
-
-/** The name as the runtime looks it up: "busybox" is "docker.io/library/busybox:latest". */
-export function fullImageName(name: string): string {
-  const slash = name.indexOf('/')
-  const first = slash < 0 ? '' : name.slice(0, slash)
-  const hasDomain = first.includes('.') || first.includes(':') || first === 'localhost'
-  const full = hasDomain ? name : slash < 0 ? `docker.io/library/${name}` : `docker.io/${name}`
-  const last = full.slice(full.lastIndexOf('/') + 1)
-  return last.includes(':') || last.includes('@') ? full : `${full}:latest`
 }
 
 /** Ends every pod, containerd and all that it left on the machine: processes, mounts, namespaces, cgroups. */

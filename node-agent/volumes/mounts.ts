@@ -1,6 +1,6 @@
 /** The mounts of one container: its volumes, and the files that the agent keeps for it. */
 import { constants } from 'node:fs'
-import { access, lstat, mkdir, realpath } from 'node:fs/promises'
+import { access, chmod, lstat, mkdir, realpath, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Container, VolumeMount } from '../../core/kinds/types.ts'
 import { ConfigError } from '../containers/environment.ts'
@@ -67,7 +67,10 @@ async function insideVolume(volume: string, subPath: string, mount: VolumeMount)
   const failed = `failed to prepare subPath for volumeMount "${mount.name}" of container`
   if (subPath.startsWith('/') || subPath.split('/').includes('..')) throw new ConfigError(failed)
   const info = await lstat(path).catch(() => undefined)
-  if (info === undefined) await mkdir(path, { recursive: true, mode: 0o750 })
+  if (info === undefined) {
+    await mkdir(path, { recursive: true })
+    await chmod(path, (await stat(volume)).mode & 0o7777)
+  }
   await access(path, constants.F_OK)
   const [real, root] = await Promise.all([realpath(path), realpath(volume)])
   if (real !== root && !real.startsWith(`${root}/`)) throw new ConfigError(failed)

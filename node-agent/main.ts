@@ -1,0 +1,102 @@
+/**
+ * The node agent as a process: `node node-agent/main.ts --config FILE`. It may be killed at any moment; containers live
+ * on, and the next agent finds them. Started with a channel to its parent (`wherry up`), it ends with the parent.
+ */
+import { mkdir, readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { pino } from 'pino'
+import { Client } from '../core/client.ts'
+import { sleep } from '../core/ports.ts'
+import { systemPorts } from '../core/system-ports.ts'
+import { startAgent } from './agent.ts'
+import { connectApi } from './api-connection.ts'
+import { type AgentConfig, loadConfig, pathsOf } from './config.ts'
+import { type Network, startNetwork } from './network/network.ts'
+import { containerdIsAlive, ensureContainerd } from './runtime/containerd.ts'
+import { connectRuntime } from './runtime/cri.ts'
+
+/** How often the private containerd is checked; its end also shows by its event stream breaking. */
+const CHECK_MS = 500
+
+const { values } = parseArgs({ options: { config: { type: 'string' } } })
+if (values.config === undefined) {
+  process.stderr.write('usage: node node-agent/main.ts --config FILE\n')
+  process.exit(2)
+}
+const config = await loadConfig(values.config)
+const logger = pino({ level: config.logLevel ?? 'info', base: { component: 'node-agent' } })
+const ports = systemPorts(logger)
+
+// A failure of one pod must not end the others' agent; what it was is in the log.
+process.on('unhandledRejection', (error) => ports.log.error({ error: String(error) }, 'an unhandled rejection'))
+
+await run(config).catch((error: unknown) => {
+  ports.log.error({ error: String(error) }, 'the node agent could not start')
+  process.exit(1)
+})
+
+async function run(config: AgentConfig): Promise<void> {
+  const paths = pathsOf(config.dataDir)
+  await mkdir(paths.pods, { recursive: true, mode: 0o700 })
+  const read = (file: string) => readFile(file, 'utf8')
+  const [ca, cert, key] = await Promise.all([read(config.caFile), read(config.certFile), read(config.keyFile)])
+  const connection = connectApi({ url: config.apiServer, ca, cert, key, ports })
+  const client = new Client(connection.send)
+  // The runtime starts while the network is set up.
+  const [{ socket }, network] = await Promise.all([ensureContainerd(config, ports), networkOf(client, config)])
+  const runtime = connectRuntime(socket, ports)
+  const serving = {
+    cert: config.servingCertFile === undefined ? cert : await read(config.servingCertFile),
+    key: config.servingKeyFile === undefined ? key : await read(config.servingKeyFile)
+  }
+  const agent = await startAgent({
+    config,
+    client,
+    runtime,
+    ports,
+    tls: { ca, ...serving },
+    networkReady: () => network.ready()
+  })
+  ports.log.info({ node: config.nodeName, port: agent.port }, 'the node agent runs')
+  void keepContainerd(config)
+  const end = async () => {
+    await agent.close()
+    await network.close()
+    runtime.close()
+    connection.close()
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => void end())
+}
+
+function networkOf(client: Client, config: AgentConfig): Promise<Network> {
+  const paths = pathsOf(config.dataDir)
+  return startNetwork({
+    client,
+    ports,
+    config: {
+      clusterName: config.clusterName,
+      nodeName: config.nodeName,
+      podCIDR: config.podCIDR,
+      serviceCIDR: config.serviceCIDR,
+      clusterDNS: config.clusterDNS,
+      clusterDomain: config.clusterDomain,
+      nodeIP: config.nodeIP,
+      cniConfDir: paths.cniConf,
+      stateDir: paths.cniState,
+      upstreamResolvConf: config.upstreamResolvConf ?? '/etc/resolv.conf'
+    }
+  })
+}
+
+/** Starts containerd again whenever it has died. Pods outlive it: their shims are processes of their own. */
+async function keepContainerd(config: AgentConfig): Promise<void> {
+  for (;;) {
+    await sleep(ports.clock, CHECK_MS)
+    if (await containerdIsAlive(config)) continue
+    ports.log.warn({}, 'containerd has ended and is started again')
+    await ensureContainerd(config, ports).catch((error: unknown) => {
+      ports.log.error({ error: String(error) }, 'containerd could not be started')
+    })
+  }
+}
