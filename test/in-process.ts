@@ -27,6 +27,7 @@ const kinds = [...kindTable.all.filter(({ verbs }) => verbs.includes('list')), .
 export interface InProcess {
   readonly ports: FakePorts
   readonly admin: Client
+  /** The one that runs now. */
   readonly reconciler: Reconciler
   readonly store: Store
   /** Everything that changed, in order. */
@@ -35,6 +36,9 @@ export interface InProcess {
   settled(): Promise<void>
   /** Moves the clock in steps, the controllers settling after each. */
   pass(ms: number, stepMs?: number): Promise<void>
+  /** Nobody controls while `meanwhile` runs. */
+  restartControllers(meanwhile: () => Promise<void>): Promise<void>
+  /** Throws where a controller is left with a key that fails. */
   stop(): Promise<void>
 }
 
@@ -50,26 +54,35 @@ export async function startInProcess(config: Partial<ReconcilerConfig> = {}): Pr
     new Client(api.handle, { username, groups: [...groups, 'system:authenticated'] })
   const changes: Change[] = []
   store.onChange((batch) => void changes.push(...batch))
-  const reconciler = startReconciler({
-    clients: (name) =>
-      client(
-        `system:serviceaccount:kube-system:${name}`,
-        'system:serviceaccounts',
-        'system:serviceaccounts:kube-system'
-      ),
-    reader: client('system:kube-controller-manager'),
-    feed: (listener) => store.onChange(listener),
-    ports,
-    config: { caCertificate: 'the CA', kinds: () => kinds as readonly ServedKind[], ...config }
-  })
+  const start = () =>
+    startReconciler({
+      clients: (name) =>
+        client(
+          `system:serviceaccount:kube-system:${name}`,
+          'system:serviceaccounts',
+          'system:serviceaccounts:kube-system'
+        ),
+      reader: client('system:kube-controller-manager'),
+      feed: (listener) => store.onChange(listener),
+      ports,
+      config: { caCertificate: 'the CA', kinds: () => kinds as readonly ServedKind[], ...config }
+    })
+  let reconciler = start()
   const settled = async () => await reconciler.idle()
   return {
     ports,
-    reconciler,
     store,
     changes,
     settled,
     admin: client('admin', 'system:masters'),
+    get reconciler() {
+      return reconciler
+    },
+    restartControllers: async (meanwhile) => {
+      await reconciler.stop()
+      await meanwhile()
+      reconciler = start()
+    },
     pass: async (ms, stepMs = ms) => {
       for (let left = ms; left > 0; left -= stepMs) {
         await ports.advance(Math.min(stepMs, left))
@@ -77,9 +90,11 @@ export async function startInProcess(config: Partial<ReconcilerConfig> = {}): Pr
       }
     },
     stop: async () => {
+      const failing = reconciler.failing()
       await reconciler.stop()
       authorizer.close()
       await store.close()
+      if (failing.length > 0) throw new Error(failing.map((one) => `${one.controller} ${one.key}: ${one.error}`).join())
     }
   }
 }

@@ -1,6 +1,9 @@
 /**
  * Deletes pods that nobody will finish: of a node that is gone, leaving without ever having had one, or finished and
- * too many (pkg/controller/podgc). Keys: "node NAME", "pod NAMESPACE/NAME", "finished".
+ * too many (pkg/controller/podgc).
+ *
+ * Keys: "used NAME" looks whether a node with pods is there, and "gone NAME" some time later whether it is still not;
+ * "broken NAME" frees pods of a node that somebody has declared out of service; "pod NAMESPACE/NAME"; "finished".
  */
 import { isReason } from '../../../core/errors.ts'
 import { nodes, pods } from '../../../core/kinds/refs.ts'
@@ -24,13 +27,16 @@ export function podGarbageCollector(): Controller {
     watches: { pods: podKeys, nodes: nodeKeys },
     start: async ({ reader, enqueue }) => {
       const { items } = await reader.list(pods)
-      for (const nodeName of new Set(items.map(nodeOf))) if (nodeName !== '') enqueue(`node ${nodeName}`, QUARANTINE_MS)
+      for (const nodeName of new Set(items.map(nodeOf))) if (nodeName !== '') enqueue(`used ${nodeName}`, PERIOD_MS)
       return ['finished', ...items.filter(isStranded).map(podKey)]
     },
     reconcile: async (key, context) => {
-      if (key === 'finished') await removeFinished(context)
-      else if (key.startsWith('node ')) await removeOrphans(key.slice(5), context)
-      else await removeStranded(key.slice(4), context)
+      const [what, name = ''] = key.split(' ')
+      if (what === 'used') await checkNode(name, context)
+      else if (what === 'gone') await removeOrphans(name, context)
+      else if (what === 'broken') await freePods(name, context)
+      else if (what === 'pod') await removeStranded(name, context)
+      else await removeFinished(context)
       return undefined
     }
   }
@@ -42,8 +48,9 @@ const podKeys: KeyMap = (changes, { enqueue }) => {
     if (type === 'deleted') continue
     const [pod, before] = [object as Pod, previous as Pod | undefined]
     const nodeName = nodeOf(pod)
-    if (nodeName !== '' && (before === undefined || nodeOf(before) === '')) enqueue(`node ${nodeName}`, QUARANTINE_MS)
-    if (nodeName !== '' && isLeaving(pod) && (before === undefined || !isLeaving(before))) keys.push(`node ${nodeName}`)
+    if (nodeName !== '' && (before === undefined || nodeOf(before) === '')) enqueue(`used ${nodeName}`, PERIOD_MS)
+    if (nodeName !== '' && isLeaving(pod) && (before === undefined || !isLeaving(before)))
+      keys.push(`broken ${nodeName}`)
     if (isStranded(pod)) keys.push(podKey(pod))
     if (isFinished(pod) && (before === undefined || !isFinished(before))) enqueue('finished', PERIOD_MS)
   }
@@ -53,8 +60,8 @@ const podKeys: KeyMap = (changes, { enqueue }) => {
 const nodeKeys: KeyMap = (changes, { enqueue }) => {
   const keys: string[] = []
   for (const change of changes) {
-    if (change.type === 'deleted') enqueue(`node ${change.key}`, QUARANTINE_MS)
-    else if (isOutOfService(change.object as Node)) keys.push(`node ${change.key}`)
+    if (change.type === 'deleted') enqueue(`gone ${change.key}`, QUARANTINE_MS)
+    else if (isOutOfService(change.object as Node)) keys.push(`broken ${change.key}`)
   }
   return keys
 }
@@ -81,14 +88,25 @@ function isOutOfService({ spec, status }: Node): boolean {
   return !isReady && spec?.taints?.some(({ key }) => key === OUT_OF_SERVICE) === true
 }
 
+async function checkNode(nodeName: string, { client, enqueue }: ControllerContext): Promise<void> {
+  if ((await client.find(nodes, { name: nodeName })) === undefined) enqueue(`gone ${nodeName}`, QUARANTINE_MS)
+}
+
 async function removeOrphans(nodeName: string, context: ControllerContext): Promise<void> {
+  if ((await context.client.find(nodes, { name: nodeName })) !== undefined) return
+  for (const pod of await podsOn(nodeName, context)) await remove(pod, 'PodGC: node no longer exists', context)
+}
+
+/** Those that leave already: nobody will confirm that they have. */
+async function freePods(nodeName: string, context: ControllerContext): Promise<void> {
   const node = await context.client.find(nodes, { name: nodeName })
-  if (node !== undefined && !isOutOfService(node)) return
-  const { items } = await context.client.list(pods, { index: { name: 'node', value: nodeName } })
-  for (const pod of items) {
-    if (node === undefined) await remove(pod, 'PodGC: node no longer exists', context)
-    else if (isLeaving(pod)) await remove(pod, 'PodGC: node is out of service', context)
-  }
+  if (node === undefined || !isOutOfService(node)) return
+  const leaving = (await podsOn(nodeName, context)).filter(isLeaving)
+  for (const pod of leaving) await remove(pod, 'PodGC: node is out of service', context)
+}
+
+async function podsOn(nodeName: string, { client }: ControllerContext): Promise<readonly Pod[]> {
+  return (await client.list(pods, { index: { name: 'node', value: nodeName } })).items
 }
 
 async function removeStranded(key: string, context: ControllerContext): Promise<void> {
