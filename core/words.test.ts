@@ -133,7 +133,7 @@ describe('names', () => {
     [isQualifiedName, 'a/', /^name part must be non-empty;name part must consist/],
     [isQualifiedName, 'A/c', /^prefix part a lowercase RFC 1123 subdomain/],
     [
-      'isQualifiedName',
+      isQualifiedName,
       'a/b/c',
       /^a valid label key must consist of .* with an optional DNS subdomain prefix and '\/' \(e\.g\. 'example\.com\/MyName'\)$/
     ],
