@@ -15,7 +15,6 @@ import type { ConfigMapNodeConfigSource, Node, NodeSpec, NodeStatus, NodeSystemI
 
 const asNode = (object: KubeObject) => object as unknown as Node
 const UNSET = null as unknown as string
-const NOT_READY = 'node.kubernetes.io/not-ready'
 const ROLE_PREFIX = 'node-role.kubernetes.io/'
 const ROLE_LABEL = 'kubernetes.io/role'
 
@@ -49,14 +48,6 @@ function defaultNode(object: KubeObject): void {
     condition.lastHeartbeatTime ??= UNSET
     condition.lastTransitionTime ??= UNSET
   }
-}
-
-/** A new node takes no pods until it is known to be ready (the admission plugin TaintNodesByCondition). */
-function taintNewNode(object: KubeObject): void {
-  const spec = object.spec as NodeSpec
-  spec.taints ??= []
-  if (!spec.taints.some(({ key, effect }) => key === NOT_READY && effect === 'NoSchedule'))
-    spec.taints.push({ key: NOT_READY, effect: 'NoSchedule' })
 }
 
 function validateNode(object: KubeObject): FieldError[] {
@@ -99,8 +90,10 @@ function checkPodNetworks(networks: readonly string[], errors: Errors): void {
   if (networks.length < 2) return
   if (!isDualStack(networks.map(cidrFamily)) || networks.length > 2)
     errors.push(invalid(path, networks, 'may specify no more than one CIDR for each IP family'))
+  const seen = new Set<string>()
   networks.forEach((network, i) => {
-    if (networks.indexOf(network) < i) errors.push(duplicate(`${path}[${i}]`, network))
+    if (seen.has(network)) errors.push(duplicate(`${path}[${i}]`, network))
+    seen.add(network)
   })
 }
 
@@ -173,7 +166,6 @@ function addressText({ status }: Node, type: string): string {
 
 const rules: Rules = {
   defaults: defaultNode,
-  prepareCreate: taintNewNode,
   prepareUpdate: (next, old) => {
     next.status = old.status
   },

@@ -11,6 +11,8 @@ export function checkMounts(container: Container, path: string, { errors, volume
   const { volumeMounts, volumeDevices = [] } = container
   if (volumeMounts === undefined) return
   const taken = new Set<string>()
+  const devices = new Set(volumeDevices.map(({ name }) => name))
+  const devicePaths = new Set(volumeDevices.map(({ devicePath }) => devicePath))
   const wrong = (field: string, value: string, detail: string) => void errors.push(invalid(field, value, detail))
   volumeMounts.forEach((mount, i) => {
     const at = `${path}[${i}]`
@@ -20,9 +22,8 @@ export function checkMounts(container: Container, path: string, { errors, volume
     if (mountPath === '') errors.push(required(`${at}.mountPath`))
     if (taken.has(mountPath)) wrong(`${at}.mountPath`, mountPath, 'must be unique')
     taken.add(mountPath)
-    if (volumeDevices.some((device) => device.name === name))
-      wrong(`${at}.name`, name, 'must not already exist in volumeDevices')
-    if (volumeDevices.some((device) => device.devicePath === mountPath))
+    if (devices.has(name)) wrong(`${at}.name`, name, 'must not already exist in volumeDevices')
+    if (devicePaths.has(mountPath))
       wrong(`${at}.mountPath`, mountPath, 'must not already exist as a path in volumeDevices')
     if (subPath) checkDescendingPath(subPath, `${path}.subPath`, errors)
     if (subPathExpr) {
@@ -60,6 +61,8 @@ export function checkDevices(container: Container, path: string, { errors, volum
   if (volumeDevices === undefined) return
   const names = new Set<string>()
   const paths = new Set<string>()
+  const mounts = new Set(volumeMounts.map((mount) => mount.name))
+  const mountPaths = new Set(volumeMounts.map(({ mountPath }) => mountPath))
   const wrong = (field: string, value: string, detail: string) => void errors.push(invalid(field, value, detail))
   volumeDevices.forEach(({ name = '', devicePath = '' }, i) => {
     const at = `${path}[${i}]`
@@ -73,9 +76,8 @@ export function checkDevices(container: Container, path: string, { errors, volum
     if (paths.has(devicePath)) wrong(`${at}.devicePath`, devicePath, 'must be unique')
     if (devicePath.split('/').includes('..')) wrong(`${at}.devicePath`, devicePath, "can not contain backsteps ('..')")
     else paths.add(devicePath)
-    if (volumeMounts.some((mount) => mount.name === name))
-      wrong(`${at}.name`, name, 'must not already exist in volumeMounts')
-    if (volumeMounts.some((mount) => mount.mountPath === devicePath))
+    if (mounts.has(name)) wrong(`${at}.name`, name, 'must not already exist in volumeMounts')
+    if (mountPaths.has(devicePath))
       wrong(`${at}.devicePath`, devicePath, 'must not already exist as a path in volumeMounts')
     if (name !== '') names.add(name)
   })

@@ -39,7 +39,6 @@ const RESOURCE_FIELDS = [
   'requests.memory'
 ]
 const BYTE_DIVISORS = ['1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei']
-const SUBSCRIPTED = /^(.+?)\['(.*)'\]$/s
 
 /** "metadata.labels['app']" or one of `allowed`. */
 export function checkFieldRef(
@@ -62,8 +61,10 @@ export function checkFieldRef(
     wrong(`unsupported pod version: ${apiVersion}`)
     return
   }
-  const [, base, subscript] = SUBSCRIPTED.exec(fieldPath) ?? []
-  if (base !== undefined && subscript !== undefined) {
+  const open = fieldPath.endsWith("']") ? fieldPath.indexOf("['") : -1
+  if (open > 0) {
+    const base = fieldPath.slice(0, open)
+    const subscript = fieldPath.slice(open + 2, -2)
     if (base === 'metadata.annotations') checkQualifiedName(subscript.toLowerCase(), path, errors)
     else if (base === 'metadata.labels') checkQualifiedName(subscript, path, errors)
     else wrong(`field label does not support subscript: ${fieldPath}`)

@@ -173,8 +173,9 @@ function checkLabelKeys(
   checkKeyNames(matchLabelKeys, `${path}.matchLabelKeys`, { labelSelector, errors })
   checkKeyNames(mismatchLabelKeys, `${path}.mismatchLabelKeys`, { labelSelector, errors })
   checkKeysAgainstSelector(matchLabelKeys, path, { labelSelector, errors })
+  const mismatched = new Set(mismatchLabelKeys)
   matchLabelKeys.forEach((key, i) => {
-    if (mismatchLabelKeys.includes(key))
+    if (mismatched.has(key))
       errors.push(invalid(`${path}.matchLabelKeys[${i}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys'))
   })
 }
@@ -202,9 +203,10 @@ function checkKeysAgainstSelector(
 ): void {
   if (labelSelector === undefined || keys.length === 0) return
   const seen = new Set(Object.keys(labelSelector.matchLabels ?? {}))
+  const places = new Map(keys.map((key, i) => [key, i]))
   for (const { key } of labelSelector.matchExpressions ?? []) {
-    const i = keys.lastIndexOf(key)
-    if (i >= 0 && seen.has(key))
+    const i = places.get(key)
+    if (i !== undefined && seen.has(key))
       errors.push(invalid(`${path}[${i}]`, key, 'exists in both matchLabelKeys and labelSelector'))
     seen.add(key)
   }
@@ -214,6 +216,8 @@ const SPREAD_ACTIONS = ['DoNotSchedule', 'ScheduleAnyway']
 const INCLUSION_POLICIES = ['Honor', 'Ignore']
 
 export function checkSpread(constraints: readonly TopologySpreadConstraint[], path: string, errors: Errors): void {
+  // Of equal ones all but the last are reported.
+  const last = new Map(constraints.map((constraint, i) => [spreadName(constraint), i]))
   constraints.forEach((constraint, i) => {
     const at = `${path}[${i}]`
     const { maxSkew = 0, topologyKey = '', whenUnsatisfiable = '', matchLabelKeys = [], labelSelector } = constraint
@@ -221,11 +225,8 @@ export function checkSpread(constraints: readonly TopologySpreadConstraint[], pa
     if (topologyKey === '') errors.push(required(`${at}.topologyKey`, 'can not be empty'))
     if (!SPREAD_ACTIONS.includes(whenUnsatisfiable))
       errors.push(notSupported(`${at}.whenUnsatisfiable`, whenUnsatisfiable, SPREAD_ACTIONS))
-    const again = constraints
-      .slice(i + 1)
-      .some((other) => other.topologyKey === topologyKey && other.whenUnsatisfiable === whenUnsatisfiable)
-    if (again)
-      errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, `{${topologyKey}, ${whenUnsatisfiable}}`))
+    if (last.get(spreadName(constraint)) !== i)
+      errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, spreadName(constraint)))
     checkMinDomains(constraint, `${at}.minDomains`, errors)
     for (const field of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const) {
       const policy = constraint[field]
@@ -236,6 +237,10 @@ export function checkSpread(constraints: readonly TopologySpreadConstraint[], pa
     checkKeysAgainstSelector(matchLabelKeys, `${at}.matchLabelKeys`, { labelSelector, errors })
     checkLabelSelector(labelSelector, `${at}.labelSelector`, errors)
   })
+}
+
+function spreadName({ topologyKey = '', whenUnsatisfiable = '' }: TopologySpreadConstraint): string {
+  return `{${topologyKey}, ${whenUnsatisfiable}}`
 }
 
 function checkMinDomains({ minDomains, whenUnsatisfiable }: TopologySpreadConstraint, path: string, errors: Errors) {

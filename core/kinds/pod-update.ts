@@ -111,9 +111,10 @@ function checkDeadline(deadline: number | undefined, before: number | undefined,
 }
 
 function checkAddedTolerations(tolerations: readonly Toleration[], before: readonly Toleration[], errors: Errors) {
-  const kept = before.every((old) =>
-    tolerations.some((one) => sameValue({ ...old, tolerationSeconds: one.tolerationSeconds }, one))
-  )
+  const identity = ({ key = '', operator = '', value = '', effect = '' }: Toleration) =>
+    JSON.stringify([key, operator, value, effect])
+  const given = new Set(tolerations.map(identity))
+  const kept = before.every((old) => given.has(identity(old)))
   if (!kept)
     errors.push(forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'))
 }

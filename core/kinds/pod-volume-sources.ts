@@ -58,6 +58,8 @@ export const nfs: SourceCheck<NFSVolumeSource> = (source, path, { errors }) => {
   if (!source.path?.startsWith('/')) errors.push(invalid(`${path}.path`, source.path ?? '', 'must be an absolute path'))
 }
 
+/** An iSCSI name has at most 223 bytes; far longer ones are not worth a search. */
+const MOST_NAME = 1024
 const IQN = /iqn\.\d{4}-\d{2}\.([A-Za-z0-9\-.]+)(:[^,;*&$|\s]+)$/
 const EUI = /^eui.[A-Za-z0-9]{16}$/
 const NAA = /^naa.[A-Za-z0-9]{32}$/
@@ -65,7 +67,8 @@ const NAA = /^naa.[A-Za-z0-9]{32}$/
 function qualifiedNameError(name: string): string | undefined {
   const patterns = { iqn: IQN, eui: EUI, naa: NAA }
   for (const [prefix, pattern] of Object.entries(patterns))
-    if (name.startsWith(prefix)) return pattern.test(name) ? undefined : 'must be valid format'
+    if (name.startsWith(prefix))
+      return name.length <= MOST_NAME && pattern.test(name) ? undefined : 'must be valid format'
   return 'must be valid format starting with iqn, eui, or naa'
 }
 

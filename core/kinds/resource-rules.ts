@@ -169,6 +169,7 @@ function checkAgainstLimit(
 
 function checkClaimNames(claims: readonly ResourceClaim[], path: string, { errors, claims: known }: RequirementScope) {
   const seen = new Set<string>()
+  let names: string | undefined
   claims.forEach(({ name, request }, i) => {
     const at = `${path}[${i}]`
     if (!name) {
@@ -184,7 +185,7 @@ function checkClaimNames(claims: readonly ResourceClaim[], path: string, { error
       seen.add(key)
     }
     if (!known.has(name)) {
-      const names = known.size === 0 ? ' which is empty' : `: ${[...known].sort().join(', ')}`
+      names ??= known.size === 0 ? ' which is empty' : `: ${[...known].sort().join(', ')}`
       errors.push({ ...notFound(at, name), detail: `must be one of the names in pod.spec.resourceClaims${names}` })
     }
   })

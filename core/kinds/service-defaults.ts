@@ -5,7 +5,7 @@ import type { Service, ServiceSpec } from './types.ts'
 /** Three hours, in seconds. */
 const AFFINITY_SECONDS = 10800
 /** The only family that a cluster of ours gives addresses of. */
-export const CLUSTER_FAMILY = 'IPv4'
+const CLUSTER_FAMILY = 'IPv4'
 export const HEADLESS = 'None'
 
 export function defaultService(service: Service): void {

@@ -4,55 +4,23 @@ import { forbidden, invalid } from '../field-errors.ts'
 import { type Errors, IMMUTABLE, sameValue } from './checks.ts'
 import { isExternallyAccessible, isHeadless } from './service-defaults.ts'
 import { needsHealthCheckPort } from './service-validate.ts'
-import type { Service, ServicePort, ServiceSpec } from './types.ts'
+import type { Service, ServiceSpec } from './types.ts'
 
-const needsClusterIP = ({ type }: ServiceSpec) => type !== 'ExternalName'
-
-function needsNodePorts({ type, allocateLoadBalancerNodePorts: allocate }: ServiceSpec): boolean {
-  return type === 'NodePort' || (type === 'LoadBalancer' && allocate !== false)
-}
-
+/** Addresses and ports that an update leaves out are kept, and let go of, where they are handed out (admission). */
 export function prepareServiceUpdate(next: Service, old: Service): void {
   const spec = next.spec ?? {}
   const before = old.spec ?? {}
-  keepAllocated(spec, before)
   syncAddresses(spec, before)
   dropWithType(spec, before)
 }
 
-/** An update that leaves out what the server allocated keeps it. */
-function keepAllocated(spec: ServiceSpec, before: ServiceSpec): void {
-  if (needsClusterIP(before) && needsClusterIP(spec)) {
-    if (!spec.clusterIP && spec.clusterIPs === undefined && before.clusterIP) spec.clusterIP = before.clusterIP
-    if (spec.clusterIPs === undefined && spec.clusterIP === before.clusterIP) setAddresses(spec, before.clusterIPs)
-  }
-  if (needsNodePorts(before) && needsNodePorts(spec)) keepNodePorts(spec.ports ?? [], before.ports ?? [])
-  if (needsHealthCheckPort(before) && needsHealthCheckPort(spec) && before.healthCheckNodePort)
-    spec.healthCheckNodePort ||= before.healthCheckNodePort
-}
-
-function setAddresses(spec: ServiceSpec, addresses: string[] | undefined): void {
-  if (addresses === undefined) delete spec.clusterIPs
-  else spec.clusterIPs = addresses
-}
-
-function keepNodePorts(ports: readonly ServicePort[], before: readonly ServicePort[]): void {
-  const taken = new Set(ports.map(({ nodePort, protocol }) => `${protocol}/${nodePort}`))
-  const same = (a: ServicePort, b: ServicePort) =>
-    (a.protocol ?? 'TCP') === (b.protocol ?? 'TCP') && a.port === b.port && (a.name ?? '') === (b.name ?? '')
-  for (const port of ports) {
-    if (port.nodePort) continue
-    const old = before.find((one) => same(one, port))
-    if (!old?.nodePort) continue
-    const key = `${port.protocol}/${old.nodePort}`
-    if (taken.has(key)) continue
-    port.nodePort = old.nodePort
-    taken.add(key)
-  }
-}
-
 /** clusterIP is the first of clusterIPs; who changes one of the two means both. */
 function syncAddresses(spec: ServiceSpec, before: ServiceSpec): void {
+  if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') {
+    if (!spec.clusterIP && before.clusterIP) spec.clusterIP = before.clusterIP
+    if (spec.clusterIPs === undefined && before.clusterIPs !== undefined && spec.clusterIP === before.clusterIP)
+      spec.clusterIPs = before.clusterIPs
+  }
   const untouched = sameValue(spec.clusterIPs, before.clusterIPs)
   if (before.clusterIP && !spec.clusterIP) {
     if (untouched) delete spec.clusterIPs
@@ -63,22 +31,6 @@ function syncAddresses(spec: ServiceSpec, before: ServiceSpec): void {
 
 /** A field that only the old type had, and that the user did not touch, goes with it. */
 function dropWithType(spec: ServiceSpec, before: ServiceSpec): void {
-  if (needsClusterIP(before) && !needsClusterIP(spec)) {
-    if (spec.clusterIP === before.clusterIP && sameValue(spec.clusterIPs, before.clusterIPs)) {
-      delete spec.clusterIP
-      delete spec.clusterIPs
-    }
-    if (sameValue(spec.ipFamilies, before.ipFamilies)) delete spec.ipFamilies
-    if (spec.ipFamilyPolicy === before.ipFamilyPolicy) delete spec.ipFamilyPolicy
-  }
-  if (needsNodePorts(before) && !needsNodePorts(spec) && sameNodePorts(spec, before))
-    for (const port of spec.ports ?? []) delete port.nodePort
-  if (
-    needsHealthCheckPort(before) &&
-    !needsHealthCheckPort(spec) &&
-    spec.healthCheckNodePort === before.healthCheckNodePort
-  )
-    delete spec.healthCheckNodePort
   if (before.type === 'LoadBalancer' && spec.type !== 'LoadBalancer') {
     if (spec.allocateLoadBalancerNodePorts === before.allocateLoadBalancerNodePorts)
       delete spec.allocateLoadBalancerNodePorts
@@ -90,11 +42,6 @@ function dropWithType(spec: ServiceSpec, before: ServiceSpec): void {
     spec.externalTrafficPolicy === before.externalTrafficPolicy
   )
     delete spec.externalTrafficPolicy
-}
-
-function sameNodePorts(spec: ServiceSpec, before: ServiceSpec): boolean {
-  const old = new Set((before.ports ?? []).map(({ nodePort }) => nodePort))
-  return (spec.ports ?? []).every(({ nodePort }) => !nodePort || old.has(nodePort))
 }
 
 const ONCE = 'may not change once set'

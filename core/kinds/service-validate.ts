@@ -13,7 +13,7 @@ import {
   type Errors
 } from './checks.ts'
 import { goStruct } from './go-structs.ts'
-import { CLUSTER_FAMILY, HEADLESS, isExternallyAccessible, isHeadless } from './service-defaults.ts'
+import { HEADLESS, isExternallyAccessible, isHeadless } from './service-defaults.ts'
 import type { Service, ServicePort, ServiceSpec } from './types.ts'
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
@@ -127,9 +127,11 @@ function checkAddresses(spec: ServiceSpec, errors: Errors): void {
     else if (clusterIPs[0] !== clusterIP) errors.push(invalid(path, clusterIPs, 'first value must match `clusterIP`'))
   } else if (clusterIPs.length > 0)
     errors.push(invalid(path, clusterIPs, 'must be empty when `clusterIP` is not specified'))
+  const seen = new Set<string>()
   ipFamilies.forEach((family, i) => {
     if (!FAMILIES.includes(family)) errors.push(notSupported(`spec.ipFamilies[${i}]`, family, FAMILIES))
-    if (ipFamilies.indexOf(family) < i) errors.push(duplicate(`spec.ipFamilies[${i}]`, family))
+    if (seen.has(family)) errors.push(duplicate(`spec.ipFamilies[${i}]`, family))
+    seen.add(family)
   })
   if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy))
     errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES))
@@ -145,7 +147,6 @@ function checkAddresses(spec: ServiceSpec, errors: Errors): void {
           invalid(`${path}[${i}]`, address, `expected an ${expected} value as indicated by \`ipFamilies[${i}]\``)
         )
     })
-  checkFamiliesOfCluster(spec, errors)
 }
 
 function checkEachAddress(addresses: readonly string[], path: string, errors: Errors): boolean {
@@ -159,29 +160,6 @@ function checkEachAddress(addresses: readonly string[], path: string, errors: Er
   })
   if (addresses.length > 2) errors.push(invalid(path, addresses, 'may only hold up to 2 values'))
   return good
-}
-
-/** A cluster of one family cannot serve two, nor the other. Services without selector and address may name any. */
-function checkFamiliesOfCluster(spec: ServiceSpec, errors: Errors): void {
-  if (isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0) return
-  const { ipFamilies = [], ipFamilyPolicy: policy } = spec
-  if (policy === 'RequireDualStack')
-    errors.push(invalid('spec.ipFamilyPolicy', policy, 'this cluster is not configured for dual-stack services'))
-  ipFamilies.forEach((family, i) => {
-    if (FAMILIES.includes(family) && family !== CLUSTER_FAMILY)
-      errors.push(invalid(`spec.ipFamilies[${i}]`, family, 'not configured on this cluster'))
-  })
-  if (policy !== 'SingleStack') return
-  const refuse = (what: string) =>
-    void errors.push(
-      invalid(
-        'spec.ipFamilyPolicy',
-        policy,
-        `must be RequireDualStack or PreferDualStack when multiple ${what} are specified`
-      )
-    )
-  if ((spec.clusterIPs ?? []).length > 1) refuse('clusterIPs')
-  else if (ipFamilies.length > 1) refuse('ipFamilies')
 }
 
 function checkPortsTogether(spec: ServiceSpec, errors: Errors): void {
