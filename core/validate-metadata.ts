@@ -43,15 +43,17 @@ export function validateMetadata(kind: Pick<Kind, 'namespaced' | 'rules'>, objec
   const errors: FieldError[] = []
   const generateName = metadata.generateName ?? ''
   if (generateName !== '')
-    complain(errors, 'metadata.generateName', generateName, nameComplaints(kind.rules.name, generateName, true))
+    errors.push(
+      ...complaints('metadata.generateName', generateName, nameComplaints(kind.rules.name, generateName, true))
+    )
   const name = metadata.name ?? ''
   if (name === '') errors.push(required('metadata.name', 'name or generateName is required'))
-  else complain(errors, 'metadata.name', name, nameComplaints(kind.rules.name, name))
+  else errors.push(...complaints('metadata.name', name, nameComplaints(kind.rules.name, name)))
   const namespace = metadata.namespace ?? ''
   if (!kind.namespaced) {
     if (namespace !== '') errors.push(forbidden('metadata.namespace', 'not allowed on this type'))
   } else if (namespace === '') errors.push(required('metadata.namespace'))
-  else complain(errors, 'metadata.namespace', namespace, isDNS1123Label(namespace))
+  else errors.push(...complaints('metadata.namespace', namespace, isDNS1123Label(namespace)))
   if ((metadata.generation ?? 0) < 0)
     errors.push(invalid('metadata.generation', metadata.generation, 'must be greater than or equal to 0'))
   errors.push(...validateChangeable(metadata))
@@ -120,16 +122,16 @@ function validateChangeable(metadata: ObjectMeta): FieldError[] {
   return errors
 }
 
-function complain(errors: FieldError[], field: string, value: string, messages: readonly string[]): void {
-  for (const message of messages) errors.push(invalid(field, value, message))
+function complaints(field: string, value: string, messages: readonly string[]): FieldError[] {
+  return messages.map((message) => invalid(field, value, message))
 }
 
 export function validateLabels(labels: Readonly<Record<string, string>>, field: string): FieldError[] {
   const errors: FieldError[] = []
   for (const key of Object.keys(labels).sort()) {
     const value = labels[key] ?? ''
-    complain(errors, field, key, isQualifiedName(key))
-    complain(errors, field, value, isLabelValue(value))
+    errors.push(...complaints(field, key, isQualifiedName(key)))
+    errors.push(...complaints(field, value, isLabelValue(value)))
   }
   return errors
 }
@@ -138,7 +140,7 @@ export function validateAnnotations(annotations: Readonly<Record<string, string>
   const errors: FieldError[] = []
   let size = 0
   for (const key of Object.keys(annotations).sort()) {
-    complain(errors, field, key, isQualifiedName(key.toLowerCase()))
+    errors.push(...complaints(field, key, isQualifiedName(key.toLowerCase())))
     size += byteLength(key) + byteLength(annotations[key] ?? '')
   }
   if (size > ANNOTATIONS_LIMIT) errors.push(tooLong(field, ANNOTATIONS_LIMIT))
@@ -187,7 +189,7 @@ const UNQUALIFIED = 'name is neither a standard finalizer name nor is it fully q
 /** Of a Namespace's spec.finalizers, which are checked one by one. */
 export function finalizerNameErrors(finalizer: string, field: string): FieldError[] {
   const errors: FieldError[] = []
-  complain(errors, field, finalizer, isQualifiedName(finalizer))
+  errors.push(...complaints(field, finalizer, isQualifiedName(finalizer)))
   if (!finalizer.includes('/') && !STANDARD_FINALIZERS.has(finalizer))
     errors.push(invalid(field, finalizer, UNQUALIFIED))
   return errors
@@ -195,7 +197,7 @@ export function finalizerNameErrors(finalizer: string, field: string): FieldErro
 
 export function validateFinalizers(finalizers: readonly string[], field: string): FieldError[] {
   const errors: FieldError[] = []
-  for (const finalizer of finalizers) complain(errors, field, finalizer, isQualifiedName(finalizer))
+  for (const finalizer of finalizers) errors.push(...complaints(field, finalizer, isQualifiedName(finalizer)))
   finalizers.forEach((finalizer, i) => {
     if (!finalizer.includes('/') && !STANDARD_FINALIZERS.has(finalizer))
       errors.push(invalid(`${field}[${i}]`, finalizer, UNQUALIFIED))

@@ -30,10 +30,10 @@ const DEFAULT_COLUMNS: readonly Column[] = [
 
 /**
  * One row of the table. Names, scope, verbs and subresources come from resources.json, columns from columns.json (both
- * read off a real API server); `extra` overrides any of them. Every kind gets the indexes that the garbage collector
+ * read off a real API server); spread the row to override any of them. Every kind gets the indexes that the garbage collector
  * and the controllers read: "controller" (the uid of the controlling owner) and "owner" (the uid of each owner).
  */
-export function row(apiVersion: string, resource: string, rules: Rules = {}, extra: Partial<Kind> = {}): Kind {
+export function row(apiVersion: string, resource: string, rules: Rules = {}): Kind {
   const fact = facts.get(`${apiVersion}/${resource}`)
   if (fact === undefined) throw new Error(`resources.json has no ${apiVersion}/${resource}`)
   return {
@@ -51,8 +51,7 @@ export function row(apiVersion: string, resource: string, rules: Rules = {}, ext
     storage: fact.group === '' ? fact.resource : `${fact.group}/${fact.resource}`,
     schema: schemaName(fact),
     columns: columnsOf(`${apiVersion}/${resource}`),
-    rules: { ...rules, indexes: { ...rules.indexes, ...OWNER_INDEXES } },
-    ...extra
+    rules: { ...rules, indexes: { ...rules.indexes, ...OWNER_INDEXES } }
   }
 }
 
