@@ -62,132 +62,154 @@ const REST_MAX_MS = 500
 const LOUD_FAILURES = 5
 
 export function createLoop(options: LoopOptions): Loop {
-  const { ports } = options
-  const backoff = options.backoff ?? DEFAULT_BACKOFF
-  const queue = new Set<string>()
-  const running = new Set<string>()
-  /** Added while running. */
-  const dirty = new Set<string>()
-  /** Ran lately and long; what is added meanwhile waits in `dirty`. */
-  const resting = new Map<string, Timer>()
-  const delayed = new Map<string, { readonly due: number; readonly timer: Timer }>()
-  const failing = new Map<string, FailingKey>()
-  let idlers: (() => void)[] = []
-  let stopped = false
-  let pumping = false
+  return new KeyedLoop(options)
+}
 
-  const add = (key: string) => {
-    if (stopped) return
-    if (running.has(key) || resting.has(key)) {
-      dirty.add(key)
-      return
-    }
-    queue.add(key)
-    pump()
+class KeyedLoop implements Loop {
+  private readonly options: LoopOptions
+  private readonly ports: Ports
+  private readonly queue = new Set<string>()
+  private readonly running = new Set<string>()
+  /** Added while running or resting. */
+  private readonly dirty = new Set<string>()
+  /** Ran lately and long; what is added meanwhile waits in `dirty`. */
+  private readonly resting = new Map<string, Timer>()
+  private readonly delayed = new Map<string, { readonly due: number; readonly timer: Timer }>()
+  private readonly failures = new Map<string, FailingKey>()
+  private idlers: (() => void)[] = []
+  private stopped = false
+  private pumping = false
+
+  constructor(options: LoopOptions) {
+    this.options = options
+    this.ports = options.ports
   }
 
-  const addAfter = (key: string, delayMs: number) => {
-    if (stopped) return
-    if (delayMs <= 0) return add(key)
-    const due = ports.clock.now() + delayMs
-    const waiting = delayed.get(key)
+  add(key: string): void {
+    if (this.stopped) return
+    if (this.running.has(key) || this.resting.has(key)) {
+      this.dirty.add(key)
+      return
+    }
+    this.queue.add(key)
+    this.pump()
+  }
+
+  addAfter(key: string, delayMs: number): void {
+    if (this.stopped) return
+    if (delayMs <= 0) {
+      this.add(key)
+      return
+    }
+    const { clock } = this.ports
+    const due = clock.now() + delayMs
+    const waiting = this.delayed.get(key)
     if (waiting !== undefined && waiting.due <= due) return
     waiting?.timer.cancel()
-    const timer = ports.clock.after(delayMs, () => {
-      delayed.delete(key)
-      add(key)
+    const timer = clock.after(delayMs, () => {
+      this.delayed.delete(key)
+      this.add(key)
     })
-    delayed.set(key, { due, timer })
+    this.delayed.set(key, { due, timer })
+  }
+
+  failing(): readonly FailingKey[] {
+    return [...this.failures.values()]
+  }
+
+  size(): number {
+    return this.queue.size + this.running.size
+  }
+
+  async idle(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.idlers.push(resolve)
+      this.settle()
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true
+    this.queue.clear()
+    for (const { timer } of this.delayed.values()) timer.cancel()
+    this.delayed.clear()
+    for (const timer of this.resting.values()) timer.cancel()
+    this.resting.clear()
+    await this.idle()
   }
 
   /** In process nothing a run awaits leaves the microtask queue, so sockets get their turn here, between runs. */
-  const pump = () => {
-    if (pumping) return
-    pumping = true
+  private pump(): void {
+    if (this.pumping) return
+    this.pumping = true
     setImmediate(() => {
-      pumping = false
+      this.pumping = false
       let started = 0
-      for (const key of queue) {
-        if (stopped || running.size >= options.workers || started >= RUNS_PER_TURN) break
-        queue.delete(key)
-        running.add(key)
+      for (const key of this.queue) {
+        if (this.stopped || this.isFull() || started >= RUNS_PER_TURN) break
+        this.queue.delete(key)
+        this.running.add(key)
         started += 1
-        void runKey(key)
+        void this.run(key)
       }
-      if (queue.size > 0 && running.size < options.workers && !stopped) pump()
-      settle()
+      if (this.queue.size > 0 && !this.isFull() && !this.stopped) this.pump()
+      this.settle()
     })
   }
 
-  const runKey = async (key: string) => {
-    const started = ports.clock.now()
+  private isFull(): boolean {
+    return this.running.size >= this.options.workers
+  }
+
+  private async run(key: string): Promise<void> {
+    const { clock } = this.ports
+    const started = clock.now()
     let rest = true
     try {
-      const result = await options.run(key)
-      failing.delete(key)
-      if (result?.again !== undefined) addAfter(key, result.again)
+      const result = await this.options.run(key)
+      this.failures.delete(key)
+      // What the key has to do at once, it does before it rests.
       rest = result?.again !== 0
+      if (result?.again !== undefined && rest) this.addAfter(key, result.again)
+      if (!rest) this.dirty.add(key)
     } catch (error) {
-      retry(key, error)
+      this.retry(key, error)
     }
-    running.delete(key)
-    const restMs = Math.min((ports.clock.now() - started) * (options.restRatio ?? 0), REST_MAX_MS)
-    if (rest && restMs >= REST_MIN_MS && !stopped)
-      resting.set(
+    this.running.delete(key)
+    const restMs = Math.min((clock.now() - started) * (this.options.restRatio ?? 0), REST_MAX_MS)
+    if (rest && restMs >= REST_MIN_MS && !this.stopped)
+      this.resting.set(
         key,
-        ports.clock.after(restMs, () => wake(key))
+        clock.after(restMs, () => this.wake(key))
       )
-    else wake(key)
+    else this.wake(key)
   }
 
-  const wake = (key: string) => {
-    resting.delete(key)
-    if (dirty.delete(key) && !stopped) queue.add(key)
-    if (queue.size > 0) pump()
-    settle()
+  private wake(key: string): void {
+    this.resting.delete(key)
+    if (this.dirty.delete(key) && !this.stopped) this.queue.add(key)
+    if (this.queue.size > 0) this.pump()
+    this.settle()
   }
 
-  const retry = (key: string, error: unknown) => {
-    const failures = (failing.get(key)?.failures ?? 0) + 1
-    const delayMs = Math.min(backoff.baseMs * 2 ** (failures - 1), backoff.maxMs)
-    failing.set(key, { key, failures, error, retryAt: ports.clock.now() + delayMs })
-    const fields = { loop: options.name, key, failures, delayMs, error: String(error) }
-    if (stopped) return
-    if (failures < LOUD_FAILURES || options.expected?.(error) === true) ports.log.debug(fields, 'will try again')
-    else ports.log.warn(fields, 'keeps failing')
-    addAfter(key, delayMs)
+  private retry(key: string, error: unknown): void {
+    const { baseMs, maxMs } = this.options.backoff ?? DEFAULT_BACKOFF
+    const failures = (this.failures.get(key)?.failures ?? 0) + 1
+    const delayMs = Math.min(baseMs * 2 ** (failures - 1), maxMs)
+    this.failures.set(key, { key, failures, error, retryAt: this.ports.clock.now() + delayMs })
+    if (this.stopped) return
+    const fields = { loop: this.options.name, key, failures, delayMs, error: String(error) }
+    if (failures < LOUD_FAILURES || this.options.expected?.(error) === true)
+      this.ports.log.debug(fields, 'will try again')
+    else this.ports.log.warn(fields, 'keeps failing')
+    this.addAfter(key, delayMs)
   }
 
-  const settle = () => {
-    if (running.size > 0 || (queue.size > 0 && !stopped)) return
-    const resolved = idlers
-    idlers = []
+  private settle(): void {
+    if (this.running.size > 0 || (this.queue.size > 0 && !this.stopped)) return
+    const resolved = this.idlers
+    this.idlers = []
     for (const resolve of resolved) resolve()
-  }
-
-  const idle = () =>
-    new Promise<void>((resolve) => {
-      idlers.push(resolve)
-      settle()
-    })
-
-  const stop = async () => {
-    stopped = true
-    queue.clear()
-    for (const { timer } of delayed.values()) timer.cancel()
-    delayed.clear()
-    for (const timer of resting.values()) timer.cancel()
-    resting.clear()
-    await idle()
-  }
-
-  return {
-    add,
-    addAfter,
-    idle,
-    stop,
-    failing: () => [...failing.values()],
-    size: () => queue.size + running.size
   }
 }
 

@@ -1,7 +1,6 @@
 /** A control plane in the test's own process: the API on the memory store, with its RBAC, and the controllers. */
 import { Client } from '../core/client.ts'
 import type { Change } from '../core/feed.ts'
-import { row } from '../core/kinds/row.ts'
 import { kindTable } from '../core/kinds/table.ts'
 import { DEFAULT_ADDRESSES } from '../lambdas/api/addresses.ts'
 import { admissionEffects, admissionPlugins } from '../lambdas/api/admission/registry.ts'
@@ -14,15 +13,7 @@ import { MemoryBackend } from '../store/backends/memory.ts'
 import { Store } from '../store/store.ts'
 import { type FakePorts, fakePorts } from './fake-ports.ts'
 
-/** Until every kind has its row. */
-const MISSING = [
-  row('v1', 'nodes', { indexes: {} }),
-  row('v1', 'services'),
-  row('v1', 'endpoints'),
-  row('discovery.k8s.io/v1', 'endpointslices')
-].filter(({ storage }) => kindTable.findByStorage(storage) === undefined)
-
-const kinds = [...kindTable.all.filter(({ verbs }) => verbs.includes('list')), ...MISSING]
+const kinds = kindTable.all.filter(({ verbs }) => verbs.includes('list'))
 
 export interface InProcess {
   readonly ports: FakePorts

@@ -49,8 +49,9 @@ const nodeKeys: KeyMap = (changes, { events }) => {
   const keys: string[] = []
   for (const { type, key, object, previous } of changes) {
     if (type === 'created')
-      nodeEvent(events, object as Node, ['RegisteredNode', `Registered Node ${key} in Controller`])
-    if (type === 'deleted') nodeEvent(events, object as Node, ['RemovingNode', `Removing Node ${key} from Controller`])
+      nodeEvent(events, object as Node, { reason: 'RegisteredNode', text: `Registered Node ${key} in Controller` })
+    if (type === 'deleted')
+      nodeEvent(events, object as Node, { reason: 'RemovingNode', text: `Removing Node ${key} from Controller` })
     else keys.push(key)
     const was = previous === undefined ? undefined : isNodeReady(previous as Node)
     if (type === 'deleted' || was !== isNodeReady(object as Node)) keys.push(ALL_LOST)
@@ -58,8 +59,8 @@ const nodeKeys: KeyMap = (changes, { events }) => {
   return keys
 }
 
-function nodeEvent(events: ControllerContext['events'], node: Node, [reason, text]: [string, string]): void {
-  events.event(nodeReference(node), 'Normal', reason, `Node ${node.metadata.name} event: ${text}`)
+function nodeEvent(events: ControllerContext['events'], node: Node, what: { reason: string; text: string }): void {
+  events.event(nodeReference(node), 'Normal', what.reason, `Node ${node.metadata.name} event: ${what.text}`)
 }
 
 function nodeReference({ metadata }: Node): ObjectReference {
