@@ -1,7 +1,7 @@
 /** What a pod asks of its node: the scheduler books it, quotas and quality of service count it. */
 import { type Quantity as Amount, addQuantity, compareQuantity, parseQuantity } from '../quantity.ts'
 import { isPodLevelResource } from './resource-rules.ts'
-import type { Container, Pod, PodSpec, Quantity, ResourceRequirements } from './types.ts'
+import type { Container, Pod, PodSpec } from './types.ts'
 
 type Amounts = Map<string, Amount>
 
@@ -65,12 +65,11 @@ function aggregate(spec: PodSpec, which: 'requests' | 'limits'): Amounts {
   return sum
 }
 
-function* amountsOf({ resources }: Container, which: 'requests' | 'limits'): Generator<[string, Amount]> {
-  const list: Record<string, Quantity> | undefined = (resources as ResourceRequirements | undefined)?.[which]
-  for (const name in list) {
-    const value = list[name]
-    if (value !== undefined) yield [name, parseQuantity(value)]
-  }
+function amountsOf({ resources }: Container, which: 'requests' | 'limits'): [string, Amount][] {
+  const list = resources?.[which]
+  const amounts: [string, Amount][] = []
+  for (const name in list) amounts.push([name, parseQuantity(list[name] ?? '0')])
+  return amounts
 }
 
 function addTo(sum: Amounts, name: string, value: Amount): void {
