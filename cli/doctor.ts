@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { nodes } from '../core/kinds/refs.ts'
 import type { Node } from '../core/kinds/types.ts'
-import { systemPorts, silentLog } from '../core/system-ports.ts'
+import { silentLog, systemPorts } from '../core/system-ports.ts'
 import { type Cluster, type Paths, pathsOf, readCluster } from './cluster.ts'
 import { connectAsAdmin } from './connect.ts'
 import { CliError } from './errors.ts'
@@ -43,7 +43,11 @@ function machine(): Finding[] {
     check('this machine can run a node', problems.length === 0 ? undefined : problems.join('; ')),
     check('packages for a node', list(forNode), `apt-get install ${forNode.join(' ')}`),
     check('packages for ./wherry demo', list(forDemo), `apt-get install ${forDemo.join(' ')}`),
-    check('packets are forwarded', forwarding === 1 ? undefined : 'net.ipv4.ip_forward is 0', './wherry up sets it; or: sysctl -w net.ipv4.ip_forward=1')
+    check(
+      'packets are forwarded',
+      forwarding === 1 ? undefined : 'net.ipv4.ip_forward is 0',
+      './wherry up sets it; or: sysctl -w net.ipv4.ip_forward=1'
+    )
   ]
 }
 
@@ -57,8 +61,12 @@ async function cluster(paths: Paths): Promise<Finding[]> {
   if (typeof known === 'string') return [check(`the folder ${paths.dir}`, known, './wherry down --purge deletes it')]
   if (known === undefined) return [check(`a cluster in ${paths.dir}`, 'there is none', start)]
   const running = readRunning(paths)
-  if (running === undefined) return [check('the control plane runs', 'it does not', `${start}; its log is ${paths.log}`)]
-  return [check(`the control plane runs (process ${running.pid})`, undefined), ...(await api({ paths, running, known }))]
+  if (running === undefined)
+    return [check('the control plane runs', 'it does not', `${start}; its log is ${paths.log}`)]
+  return [
+    check(`the control plane runs (process ${running.pid})`, undefined),
+    ...(await api({ paths, running, known }))
+  ]
 }
 
 function damage(paths: Paths): Cluster | string | undefined {
@@ -79,7 +87,13 @@ async function api(at: { paths: Paths; running: Running; known: Cluster }): Prom
     if (items.length === 0) return [answers, check('a node', 'none has registered', `see ${paths.log}`)]
     return [answers, ...items.map((node) => nodeFinding(node, paths))]
   } catch (error) {
-    return [check(`the API answers at ${running.url}`, error instanceof Error ? error.message : String(error), `see ${paths.log}`)]
+    return [
+      check(
+        `the API answers at ${running.url}`,
+        error instanceof Error ? error.message : String(error),
+        `see ${paths.log}`
+      )
+    ]
   } finally {
     connection.close()
   }
@@ -89,6 +103,9 @@ function nodeFinding(node: Node, paths: Paths): Finding {
   const age = systemPorts(silentLog).clock.now()
   const ready = node.status?.conditions?.find((one) => one.type === 'Ready')
   const beat = Math.round((age - Date.parse(ready?.lastHeartbeatTime ?? '')) / 1000)
-  const wrong = ready?.status === 'True' ? undefined : `${ready?.reason ?? 'no Ready condition'}: ${ready?.message ?? ''} (last heard of ${beat} s ago)`
+  const wrong =
+    ready?.status === 'True'
+      ? undefined
+      : `${ready?.reason ?? 'no Ready condition'}: ${ready?.message ?? ''} (last heard of ${beat} s ago)`
   return check(`node ${node.metadata.name} is Ready`, wrong, `see ${paths.log}`)
 }

@@ -1,4 +1,6 @@
 import { rmSync } from 'node:fs'
+import { silentLog, systemPorts } from '../core/system-ports.ts'
+import { networkConfigOf } from '../node-agent/config.ts'
 import { removeNetwork } from '../node-agent/network/network.ts'
 import { stopContainerd } from '../node-agent/runtime/containerd.ts'
 import { killStrayAgent } from './agent-child.ts'
@@ -18,11 +20,12 @@ export async function down(options: { readonly dataDir: string; readonly purge?:
   if (cluster === undefined) throw new CliError(`there is no cluster in ${paths.dir}`)
   await terminal.step('control plane', () => stopControlPlane(paths))
   const node = readNodeConfig(paths)
+  const ports = systemPorts(silentLog)
   if (node !== undefined) {
     if (!isRoot()) throw new CliError('stopping the node needs root')
     killStrayAgent(paths)
-    await terminal.step('pods and containerd', () => stopContainerd(node))
-    await terminal.step('network', () => removeNetwork({ ...node, stateDir: paths.node, cniConfDir: paths.node }))
+    await terminal.step('pods and containerd', () => stopContainerd(node, ports))
+    await terminal.step('network', () => removeNetwork(networkConfigOf(node)))
   }
   if (options.purge !== true) return
   releaseClaim(cluster, paths)

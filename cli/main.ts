@@ -17,6 +17,9 @@ function seconds(text: string): number {
   return value
 }
 
+// Whoever reads our output may stop reading: `./wherry up | head`.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
 const collect = (value: string, all: string[]) => [...all, value]
 
 function dataDir(): Option {
@@ -26,6 +29,7 @@ function dataDir(): Option {
 const program = new Command('wherry')
   .description('Kubernetes with no servers to keep')
   .version('0.1.0')
+  .enablePositionalOptions()
   .showHelpAfterError('(see ./wherry --help)')
   .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : 2))
 
@@ -91,7 +95,7 @@ program
   .action(async (names) => (await import('./test.ts')).test(names))
 
 try {
-  await program.enablePositionalOptions().parseAsync()
+  await program.parseAsync()
 } catch (error) {
   process.exitCode = reportFailure(error)
 }

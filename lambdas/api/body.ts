@@ -29,10 +29,22 @@ export async function bodyOf(request: ApiRequest): Promise<Body> {
   if (body === undefined) return { text: '' }
   if ('value' in body) return body
   const media = mediaType(request.headers['content-type'])
+  if (media === 'application/vnd.kubernetes.protobuf') return { value: await protobufToValue(body.bytes) }
   const text = decoder.decode(body.bytes)
   if (media === '' || media === 'application/json') return { text }
   if (media === 'application/yaml') return { text: await yamlToJson(text) }
   throw new ApiError('UnsupportedMediaType', UNKNOWN_FORMAT)
+}
+
+/** Typed clients send it; the codec is loaded when the first one comes. */
+async function protobufToValue(bytes: Uint8Array): Promise<unknown> {
+  const { readProtobuf, ProtobufError } = await import('./protobuf.ts')
+  try {
+    return readProtobuf(bytes)
+  } catch (error) {
+    if (error instanceof ProtobufError) throw badRequest(error.message)
+    throw error
+  }
 }
 
 export function mediaType(header: string | undefined): string {
