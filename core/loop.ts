@@ -216,6 +216,11 @@ class KeyedLoop implements Loop {
 /** Runs begun before sockets get a turn. */
 const RUNS_PER_TURN = 8
 
+/** Gives sockets a turn in the middle of long work: in process, awaiting the API alone never leaves the microtasks. */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
 /** Tries `work` until it succeeds or `signal` aborts, waiting as the loop does between tries. */
 export async function persist<T>(
   ports: Ports,

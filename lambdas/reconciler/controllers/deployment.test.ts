@@ -1,6 +1,7 @@
-import { deployments, events, pods, replicaSets } from '../../../core/kinds/refs.ts'
+import { deployments, events, nodes, pods, replicaSets, serviceAccounts } from '../../../core/kinds/refs.ts'
 import type { Deployment, Pod } from '../../../core/kinds/types.ts'
 import { type InProcess, startInProcess } from '../../../test/in-process.ts'
+import { templateHash } from './deployment-math.ts'
 
 // Deployments and ReplicaSets together, on the API in process. There is no node agent: the tests say what pods do.
 
@@ -226,4 +227,99 @@ test('a thousand pods come in one go, and their status in few writes', async () 
   expect((await deployment()).status?.replicas).toBe(1000)
   const writes = cluster.changes.slice(before).filter(({ resource, type }) => resource !== 'pods' && type === 'updated')
   expect(writes.length).toBeLessThan(40)
+})
+
+test('Recreate waits until the last old pod has ended', async () => {
+  await cluster.admin.create(nodes, { metadata: { name: 'n1' } })
+  const recreate = (image: string) => {
+    const wanted = web(image, 1)
+    Object.assign(wanted.spec ?? {}, { strategy: { type: 'Recreate' } })
+    return wanted
+  }
+  await cluster.admin.create(deployments, recreate('a'))
+  await cluster.settled()
+  const [first] = await podsNow()
+  const name = first?.metadata.name ?? ''
+  const target = { kind: 'Node', name: 'n1' }
+  await cluster.admin.createSubresource(
+    pods,
+    { namespace: 'default', name, subresource: 'binding' },
+    {
+      metadata: { name },
+      target
+    }
+  )
+  await everyPodReady()
+  await change(recreate('b'))
+  expect(await sets()).toEqual({ a: [0, 0] })
+  const [leaving] = await podsNow()
+  expect(leaving?.metadata.deletionTimestamp).toBeDefined()
+  const [set] = (await cluster.admin.list(replicaSets, { namespace: 'default' })).items
+  expect(set?.status?.terminatingReplicas).toBe(1)
+  expect((await deployment()).status?.terminatingReplicas).toBe(1)
+  await cluster.admin.delete(pods, { namespace: 'default', name }, { gracePeriodSeconds: 0 })
+  await cluster.settled()
+  expect(await sets()).toEqual({ a: [0, 0], b: [1, 0] })
+})
+
+test('what keeps pods from being made is told, and tried again', async () => {
+  const wanted = web('a', 2)
+  Object.assign(wanted.spec?.template.spec ?? {}, { serviceAccountName: 'robot' })
+  await cluster.admin.create(deployments, wanted)
+  await cluster.settled()
+  const failure = async () => (await deployment()).status?.conditions?.find(({ type }) => type === 'ReplicaFailure')
+  expect(await failure()).toMatchObject({ status: 'True', reason: 'FailedCreate' })
+  expect((await failure())?.message).toMatch(/is forbidden: error looking up service account default\/robot/)
+  expect(cluster.reconciler.failing()).toMatchObject([{ controller: 'replicaset-controller' }])
+  const { items } = await cluster.admin.list(events, { namespace: 'default' })
+  expect(items.filter(({ reason }) => reason === 'FailedCreate')[0]).toMatchObject({
+    type: 'Warning',
+    source: { component: 'replicaset-controller' }
+  })
+  await cluster.admin.create(serviceAccounts, { metadata: { name: 'robot', namespace: 'default' } })
+  await cluster.pass(10_000, 1_000)
+  expect((await podsNow()).length).toBe(2)
+  expect(await failure()).toBeUndefined()
+})
+
+test('another set that has the name leads to another hash', async () => {
+  const made = await cluster.admin.create(deployments, web('a', 1), { dryRun: true })
+  const hash = templateHash(made.spec?.template, undefined)
+  await cluster.admin.create(replicaSets, {
+    metadata: { name: `web-${hash}`, namespace: 'default' },
+    spec: {
+      replicas: 0,
+      selector: { matchLabels: { app: 'other' } },
+      template: { metadata: { labels: { app: 'other' } }, spec: { containers: [{ name: 'c', image: 'x' }] } }
+    }
+  })
+  await cluster.admin.create(deployments, web('a', 1))
+  await cluster.settled()
+  expect((await deployment()).status).toMatchObject({ collisionCount: 1, replicas: 1 })
+  expect((await podsNow()).length).toBe(1)
+})
+
+test('a set without an owner is adopted by the deployment that selects it', async () => {
+  const { selector, template } = web('a').spec ?? {}
+  await cluster.admin.create(replicaSets, {
+    metadata: { name: 'loose', namespace: 'default', labels: { app: 'web' } },
+    spec: { replicas: 3, selector: selector ?? {}, ...(template === undefined ? {} : { template }) }
+  })
+  await cluster.settled()
+  await cluster.admin.create(deployments, web('a'))
+  await cluster.settled()
+  const { items } = await cluster.admin.list(replicaSets, { namespace: 'default' })
+  expect(items.map(({ metadata }) => [metadata.name, metadata.ownerReferences?.[0]?.name])).toEqual([['loose', 'web']])
+  expect((await deployment()).status).toMatchObject({ replicas: 3, updatedReplicas: 3 })
+})
+
+test('old sets beyond the history limit are deleted', async () => {
+  await cluster.admin.create(deployments, web('a', 1))
+  await change({ spec: { revisionHistoryLimit: 1 } })
+  await everyPodReady()
+  for (const image of ['b', 'c', 'd']) {
+    await change(web(image, 1))
+    await everyPodReady()
+  }
+  expect(await sets()).toEqual({ c: [0, 0], d: [1, 1] })
 })

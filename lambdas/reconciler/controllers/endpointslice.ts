@@ -41,9 +41,10 @@ async function reconcile(key: string, context: ControllerContext): Promise<RunRe
   const { namespace, uid = '' } = service.metadata
   const pods = await podsOf(service, context)
   const owned = await context.client.list(endpointSlices, { namespace, index: { name: 'controller', value: uid } })
-  const slices = owned.items.filter(
-    ({ metadata }) => metadata.labels?.[MANAGED_BY] === MANAGER && metadata.deletionTimestamp === undefined
-  )
+  // A slice that is empty may say null.
+  const slices = owned.items
+    .filter(({ metadata }) => metadata.labels?.[MANAGED_BY] === MANAGER && metadata.deletionTimestamp === undefined)
+    .map((slice) => ({ ...slice, endpoints: slice.endpoints ?? [] }))
   const plan = planSlices(service, { pods, slices, nodes: await nodesOf(pods, context) })
   await act(service, plan, context)
   return plan.nodeMissing ? { again: NODE_RETRY_MS } : undefined

@@ -97,7 +97,13 @@ test('a lost node: conditions, taints, pods and events; then it comes back', asy
   ])
   const pod = await cluster.admin.get(pods, { namespace, name: 'a' })
   expect(pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('False')
-  const told = (await cluster.admin.list(events, { namespace })).items.map(({ reason, message }) => [reason, message])
+  const { items } = await cluster.admin.list(events, { namespace })
+  const told = items.map(({ reason, message }) => [reason, message])
+  expect(items.find(({ message }) => message === 'Node is not ready')?.involvedObject).toMatchObject({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    name: 'a'
+  })
   expect(told).toContainEqual(['NodeNotReady', 'Node n1 status is now: NodeNotReady'])
   expect(told).toContainEqual(['NodeNotReady', 'Node is not ready'])
   await renew('n1')

@@ -15,6 +15,9 @@ const LEASES = 'kube-node-lease'
 /** The key that has all nodes judged which are not ready: how many there are decides about evictions. */
 const ALL_LOST = ' lost nodes'
 
+/** Nodes are lost by the rack: what their number decides is looked at once for many. */
+const GATHER_MS = 100
+
 const GRACE_MS = 40_000
 const STARTUP_GRACE_MS = 60_000
 
@@ -45,7 +48,7 @@ export function nodeLifecycleController(options: NodeLifecycleOptions = {}): Con
   }
 }
 
-const nodeKeys: KeyMap = (changes, { events }) => {
+const nodeKeys: KeyMap = (changes, { events, enqueue }) => {
   const keys: string[] = []
   for (const { type, key, object, previous } of changes) {
     if (type === 'created')
@@ -54,7 +57,7 @@ const nodeKeys: KeyMap = (changes, { events }) => {
       nodeEvent(events, object as Node, { reason: 'RemovingNode', text: `Removing Node ${key} from Controller` })
     else keys.push(key)
     const was = previous === undefined ? undefined : isNodeReady(previous as Node)
-    if (type === 'deleted' || was !== isNodeReady(object as Node)) keys.push(ALL_LOST)
+    if (type === 'deleted' || was !== isNodeReady(object as Node)) enqueue(ALL_LOST, GATHER_MS)
   }
   return keys
 }

@@ -2,7 +2,7 @@
 import { ApiError, isReason } from '../../../core/errors.ts'
 import { pods, replicaSets } from '../../../core/kinds/refs.ts'
 import type { OwnerReference, Pod, ReplicaSet } from '../../../core/kinds/types.ts'
-import type { RunResult } from '../../../core/loop.ts'
+import { breathe, type RunResult } from '../../../core/loop.ts'
 import { controllerOf, isTerminating, keyOf } from '../../../core/object.ts'
 import { labelSelectorMatcher, labelSelectorText } from '../../../core/selector.ts'
 import type { Controller, ControllerContext, KeyMap } from '../controller.ts'
@@ -25,8 +25,8 @@ import { planReplicaSetStatus, planReplicas } from './replicaset-plan.ts'
 /** Before a key: look for pods that nobody owns, and do no more. */
 const ORPHANS = 'orphans:'
 
-/** Creations under way at once, at most. The first batch is one, so that a pod nobody admits is refused once only. */
-const BATCH_MAX = 128
+/** Creations or deletions under way at once, at most. The first batch is one, so that a pod nobody admits is refused once only. */
+const BATCH_MAX = 64
 
 export function replicaSetController(): Controller {
   return {
@@ -178,6 +178,7 @@ async function createPods(replicaSet: ReplicaSet, count: number, context: Contro
     const errors = (await Promise.all(batch)).filter((error) => error !== undefined)
     if (errors.length > 0) return errors
     left -= batch.length
+    await breathe()
   }
   return []
 }
@@ -220,20 +221,31 @@ export function isNamespaceTerminating(error: unknown): boolean {
 async function deletePods(
   replicaSet: ReplicaSet,
   remove: readonly Pod[],
-  { client, events }: ControllerContext
+  context: ControllerContext
 ): Promise<unknown[]> {
-  const results = remove.map(async ({ metadata }) => {
-    const name = metadata.name ?? ''
-    try {
-      await client.delete(pods, { namespace: metadata.namespace, name })
-      events.event(replicaSet, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`)
-      return undefined
-    } catch (error) {
-      if (isReason(error, 'NotFound')) return undefined
-      const message = error instanceof Error ? error.message : String(error)
-      events.event(replicaSet, 'Warning', 'FailedDelete', `Error deleting: ${message}`)
-      return error
-    }
-  })
-  return (await Promise.all(results)).filter((error) => error !== undefined)
+  const errors: unknown[] = []
+  for (let from = 0; from < remove.length; from += BATCH_MAX) {
+    const batch = remove.slice(from, from + BATCH_MAX).map((pod) => deletePod(replicaSet, pod, context))
+    errors.push(...(await Promise.all(batch)).filter((error) => error !== undefined))
+    await breathe()
+  }
+  return errors
+}
+
+async function deletePod(
+  replicaSet: ReplicaSet,
+  { metadata }: Pod,
+  { client, events }: ControllerContext
+): Promise<unknown> {
+  const name = metadata.name ?? ''
+  try {
+    await client.delete(pods, { namespace: metadata.namespace, name })
+    events.event(replicaSet, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`)
+    return undefined
+  } catch (error) {
+    if (isReason(error, 'NotFound')) return undefined
+    const message = error instanceof Error ? error.message : String(error)
+    events.event(replicaSet, 'Warning', 'FailedDelete', `Error deleting: ${message}`)
+    return error
+  }
 }
