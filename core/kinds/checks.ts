@@ -1,6 +1,6 @@
 /** Small checks that the kinds' validation shares. Each pushes onto `errors` and answers nothing. */
 import type { FieldError } from '../errors.ts'
-import { forbidden, invalid, notSupported, required } from '../field-errors.ts'
+import { forbidden, invalid, notSupported, required, tooLong } from '../field-errors.ts'
 import {
   isDNS1123Label,
   isDNS1123Subdomain,
@@ -84,7 +84,7 @@ export function checkAnnotations(
   let size = 0
   for (const key in annotations) {
     checkQualifiedName(key.toLowerCase(), path, errors)
-    size += key.length + (annotations[key] ?? '').length
+    size += byteLength(key) + byteLength(annotations[key] ?? '')
   }
   if (size > ANNOTATIONS_BYTES)
     errors.push({ type: 'FieldValueTooLong', field: path, detail: `may not be more than ${ANNOTATIONS_BYTES} bytes` })

@@ -122,10 +122,8 @@ function checkCommon(container: Container | EphemeralContainer, path: string, sc
   if (!container.name) errors.push(required(`${path}.name`))
   else checkLabel(container.name, `${path}.name`, errors)
   if (!container.image) errors.push(required(`${path}.image`))
-  checkOneOf(container.terminationMessagePolicy, `${path}.terminationMessagePolicy`, {
-    allowed: MESSAGE_POLICIES,
-    errors
-  })
+  const messages = { allowed: MESSAGE_POLICIES, errors }
+  checkOneOf(container.terminationMessagePolicy, `${path}.terminationMessagePolicy`, messages)
   if (container.ports !== undefined) checkPorts(container.ports, `${path}.ports`, errors)
   if (container.env !== undefined) checkEnv(container.env, `${path}.env`, errors)
   if (container.envFrom !== undefined) checkEnvFrom(container.envFrom, `${path}.envFrom`, errors)

@@ -19,10 +19,14 @@ import type {
   GlusterfsVolumeSource,
   ISCSIVolumeSource,
   NFSVolumeSource,
+  PersistentVolumeClaimVolumeSource,
+  PhotonPersistentDiskVolumeSource,
+  PortworxVolumeSource,
   QuobyteVolumeSource,
   RBDVolumeSource,
   ScaleIOVolumeSource,
-  StorageOSVolumeSource
+  StorageOSVolumeSource,
+  VsphereVirtualDiskVolumeSource
 } from './types.ts'
 
 function need(values: Readonly<Record<string, unknown>>, path: string, errors: Errors): void {
@@ -104,6 +108,22 @@ export const flocker: SourceCheck<FlockerVolumeSource> = ({ datasetName, dataset
     errors.push(invalid(path, 'resource', 'datasetName and datasetUUID can not be specified simultaneously'))
   if (datasetName?.includes('/') === true)
     errors.push(invalid(`${path}.datasetName`, datasetName, "must not contain '/'"))
+}
+
+export const claim: SourceCheck<PersistentVolumeClaimVolumeSource> = ({ claimName }, path, { errors }) => {
+  need({ claimName }, path, errors)
+}
+
+export const vsphere: SourceCheck<VsphereVirtualDiskVolumeSource> = ({ volumePath }, path, { errors }) => {
+  need({ volumePath }, path, errors)
+}
+
+export const photon: SourceCheck<PhotonPersistentDiskVolumeSource> = ({ pdID }, path, { errors }) => {
+  need({ pdID }, path, errors)
+}
+
+export const portworx: SourceCheck<PortworxVolumeSource> = ({ volumeID }, path, { errors }) => {
+  need({ volumeID }, path, errors)
 }
 
 export const rbd: SourceCheck<RBDVolumeSource> = ({ monitors, image }, path, { errors }) => {

@@ -8,7 +8,17 @@ import { checkMode, checkNoBacksteps } from './paths.ts'
 import { projectedVolume } from './pod-projected.ts'
 import { checkDownwardFile, checkKeyToPath } from './pod-volume-files.ts'
 import * as sources from './pod-volume-sources.ts'
-import type { ObjectMeta, Volume } from './types.ts'
+import type {
+  ConfigMapVolumeSource,
+  DownwardAPIVolumeSource,
+  EmptyDirVolumeSource,
+  EphemeralVolumeSource,
+  ImageVolumeSource,
+  KeyToPath,
+  ObjectMeta,
+  SecretVolumeSource,
+  Volume
+} from './types.ts'
 
 export interface VolumeScope {
   readonly errors: Errors
@@ -38,78 +48,36 @@ function source<K extends SourceName>(
 
 /** In the order in which Kubernetes looks at them: the first one found is the volume, each further one an error. */
 const SOURCES: readonly SourceRow<SourceName>[] = [
-  source('emptyDir', ({ sizeLimit }, path, { errors }) => {
-    if (sizeLimit !== undefined && parseQuantity(sizeLimit).nano < 0n)
-      errors.push(forbidden(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
-  }),
+  source('emptyDir', emptyDir),
   source('hostPath', hostPath),
   source('gitRepo', sources.gitRepo),
   source('gcePersistentDisk', sources.gceDisk, { path: 'persistentDisk', pathOfSecond: 'gcePersistentDisk' }),
   source('awsElasticBlockStore', sources.awsDisk),
-  source('secret', ({ secretName, defaultMode, items }, path, { errors }) => {
-    if (!secretName) errors.push(required(`${path}.secretName`))
-    checkMode(defaultMode, `${path}.defaultMode`, errors)
-    items?.forEach((item, i) => {
-      checkKeyToPath(item, `${path}.items[${i}]`, errors)
-    })
-  }),
+  source('secret', secret),
   source('nfs', sources.nfs),
   source('iscsi', sources.iscsi),
   source('glusterfs', sources.glusterfs),
   source('flocker', sources.flocker),
-  source('persistentVolumeClaim', ({ claimName }, path, { errors }) => {
-    if (!claimName) errors.push(required(`${path}.claimName`))
-  }),
+  source('persistentVolumeClaim', sources.claim),
   source('rbd', sources.rbd),
   source('cinder', sources.cinder),
   source('cephfs', sources.cephfs, { path: 'cephfs', pathOfSecond: 'cephFS' }),
   source('quobyte', sources.quobyte),
-  source(
-    'downwardAPI',
-    ({ defaultMode, items }, path, { errors }) => {
-      checkMode(defaultMode, `${path}.defaultMode`, errors)
-      for (const file of items ?? []) checkDownwardFile(file, path, errors)
-    },
-    { path: 'downwardAPI', pathOfSecond: 'downwarAPI' }
-  ),
+  source('downwardAPI', downwardAPI, { path: 'downwardAPI', pathOfSecond: 'downwarAPI' }),
   source('fc', sources.fc),
   source('flexVolume', sources.flexVolume),
-  source('configMap', ({ name, defaultMode, items }, path, { errors }) => {
-    if (!name) errors.push(required(`${path}.name`))
-    checkMode(defaultMode, `${path}.defaultMode`, errors)
-    items?.forEach((item, i) => {
-      checkKeyToPath(item, `${path}.items[${i}]`, errors)
-    })
-  }),
+  source('configMap', configMap),
   source('azureFile', sources.azureFile),
-  source('vsphereVolume', ({ volumePath }, path, { errors }) => {
-    if (!volumePath) errors.push(required(`${path}.volumePath`))
-  }),
-  source('photonPersistentDisk', ({ pdID }, path, { errors }) => {
-    if (!pdID) errors.push(required(`${path}.pdID`))
-  }),
-  source('portworxVolume', ({ volumeID }, path, { errors }) => {
-    if (!volumeID) errors.push(required(`${path}.volumeID`))
-  }),
+  source('vsphereVolume', sources.vsphere),
+  source('photonPersistentDisk', sources.photon),
+  source('portworxVolume', sources.portworx),
   source('azureDisk', sources.azureDisk),
   source('storageos', sources.storageos),
   source('projected', projectedVolume),
   source('scaleIO', sources.scaleIO),
   source('csi', sources.csi),
-  source('ephemeral', (ephemeral, path, { errors, metadata, volume }) => {
-    if (ephemeral.volumeClaimTemplate === undefined) errors.push(required(`${path}.volumeClaimTemplate`))
-    else checkClaimTemplate(ephemeral.volumeClaimTemplate, `${path}.volumeClaimTemplate`, errors)
-    if (metadata?.name && volume.name) {
-      const claim = `${metadata.name}-${volume.name}`
-      const field = `${path.slice(0, -'.ephemeral'.length)}.name`
-      for (const message of isDNS1123Subdomain(claim))
-        errors.push(invalid(field, volume.name, `PVC name "${claim}": ${message}`))
-    }
-  }),
-  source('image', ({ reference, pullPolicy }, path, { errors, isPod }) => {
-    if (isPod && !reference) errors.push(required(`${path}.reference`))
-    checkOneOf(pullPolicy, `${path}.pullPolicy`, { allowed: ['Always', 'IfNotPresent', 'Never'], errors })
-  })
+  source('ephemeral', ephemeral),
+  source('image', image)
 ]
 const SOURCE_NAMES: ReadonlySet<string> = new Set(SOURCES.map(({ name }) => name))
 
@@ -176,4 +144,53 @@ export function hostPath({ path, type }: { path?: string; type?: string | undefi
   checkNoBacksteps(path, `${at}.path`, scope.errors)
   if (type !== undefined && !HOST_PATH_TYPES.includes(type))
     scope.errors.push(notSupported(`${at}.type`, type, HOST_PATH_TYPES))
+}
+
+function emptyDir({ sizeLimit }: EmptyDirVolumeSource, path: string, { errors }: VolumeScope): void {
+  if (sizeLimit !== undefined && parseQuantity(sizeLimit).nano < 0n)
+    errors.push(forbidden(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
+}
+
+function secret(source: SecretVolumeSource, path: string, { errors }: VolumeScope): void {
+  if (!source.secretName) errors.push(required(`${path}.secretName`))
+  checkKeys(source, path, errors)
+}
+
+function configMap(source: ConfigMapVolumeSource, path: string, { errors }: VolumeScope): void {
+  if (!source.name) errors.push(required(`${path}.name`))
+  checkKeys(source, path, errors)
+}
+
+function checkKeys(
+  { defaultMode, items }: { defaultMode?: number | undefined; items?: KeyToPath[] | undefined },
+  path: string,
+  errors: Errors
+): void {
+  checkMode(defaultMode, `${path}.defaultMode`, errors)
+  items?.forEach((item, i) => {
+    checkKeyToPath(item, `${path}.items[${i}]`, errors)
+  })
+}
+
+function downwardAPI({ defaultMode, items }: DownwardAPIVolumeSource, path: string, { errors }: VolumeScope): void {
+  checkMode(defaultMode, `${path}.defaultMode`, errors)
+  for (const file of items ?? []) checkDownwardFile(file, path, errors)
+}
+
+type SourceScope = VolumeScope & { readonly volume: Volume }
+
+function ephemeral({ volumeClaimTemplate: template }: EphemeralVolumeSource, path: string, scope: SourceScope): void {
+  const { errors, metadata, volume } = scope
+  if (template === undefined) errors.push(required(`${path}.volumeClaimTemplate`))
+  else checkClaimTemplate(template, `${path}.volumeClaimTemplate`, errors)
+  if (!metadata?.name || !volume.name) return
+  const claim = `${metadata.name}-${volume.name}`
+  const field = `${path.slice(0, -'.ephemeral'.length)}.name`
+  for (const message of isDNS1123Subdomain(claim))
+    errors.push(invalid(field, volume.name, `PVC name "${claim}": ${message}`))
+}
+
+function image({ reference, pullPolicy }: ImageVolumeSource, path: string, { errors, isPod }: VolumeScope): void {
+  if (isPod && !reference) errors.push(required(`${path}.reference`))
+  checkOneOf(pullPolicy, `${path}.pullPolicy`, { allowed: ['Always', 'IfNotPresent', 'Never'], errors })
 }

@@ -60,7 +60,9 @@ function userNameErrors(name: string): string[] {
 
 type AnyContainer = Container | EphemeralContainer
 
-function visit(spec: PodSpec, path: string, see: (container: AnyContainer, at: string) => void): void {
+type Visitor = (container: AnyContainer, at: string) => void
+
+function visit(spec: PodSpec, path: string, see: Visitor): void {
   spec.initContainers?.forEach((container, i) => {
     see(container, `${path}.initContainers[${i}]`)
   })
