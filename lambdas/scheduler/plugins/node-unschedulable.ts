@@ -1,0 +1,14 @@
+import { type FilterPlugin, refusal } from './plugin.ts'
+import { tolerates } from './taint-toleration.ts'
+
+const REFUSED = refusal('node(s) were unschedulable', true)
+const CORDON = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
+
+export const nodeUnschedulable: FilterPlugin = {
+  name: 'NodeUnschedulable',
+  wakers: ['node'],
+  filter: ({ candidate }) => {
+    if (tolerates(candidate.object.spec?.tolerations ?? [], CORDON)) return undefined
+    return ({ node }) => (node.unschedulable ? REFUSED : undefined)
+  }
+}
