@@ -2,6 +2,7 @@
 import type { FieldError } from '../errors.ts'
 import { forbidden, invalid, notSupported, required, tooLong } from '../field-errors.ts'
 import {
+  byteLength,
   isDNS1123Label,
   isDNS1123Subdomain,
   isLabelValue,
@@ -86,8 +87,7 @@ export function checkAnnotations(
     checkQualifiedName(key.toLowerCase(), path, errors)
     size += byteLength(key) + byteLength(annotations[key] ?? '')
   }
-  if (size > ANNOTATIONS_BYTES)
-    errors.push({ type: 'FieldValueTooLong', field: path, detail: `may not be more than ${ANNOTATIONS_BYTES} bytes` })
+  if (size > ANNOTATIONS_BYTES) errors.push(tooLong(path, ANNOTATIONS_BYTES))
 }
 
 export function checkLabelSelector(selector: LabelSelector | undefined, path: string, errors: Errors): void {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
+import type { FieldError } from '../errors.ts'
 import { errorBody } from '../field-errors.ts'
 import { decode } from '../validate.ts'
-import { validatePod } from './pod-validate.ts'
+import { checkPodTemplate, validatePod } from './pod-validate.ts'
 import { podKinds } from './pods.ts'
-import type { Pod } from './types.ts'
+import type { Pod, PodTemplateSpec } from './types.ts'
 
 const kind = podKinds[0]
 if (kind === undefined) throw new Error('no pods')
@@ -658,4 +659,13 @@ test('hostile sizes are checked in linear time', () => {
   )
   expect(errorsOf(pod).length).toBeGreaterThan(many)
   expect((process.cpuUsage().user - started) / 1000).toBeLessThan(5000)
+})
+
+test('annotations are measured in bytes', () => {
+  const template = { metadata: { annotations: { a: 'ä'.repeat(128 * 1024) } }, spec: spec() }
+  const errors: FieldError[] = []
+  checkPodTemplate(template as PodTemplateSpec, 'spec.template', errors)
+  expect(errors.filter(({ type }) => type === 'FieldValueTooLong').map(errorBody)).toEqual([
+    'Too long: may not be more than 262144 bytes'
+  ])
 })
