@@ -1,247 +1,270 @@
 /**
- * Bodies in application/vnd.kubernetes.protobuf, which kubectl's typed commands send (create, auth can-i, drain): reads
- * them into JSON. Answers are always JSON, which every client accepts beside it. The numbers of fields were read off
- * the struct tags of Kubernetes' own API types, v0.35.
+ * Reads Kubernetes' protobuf bodies, which kubectl's typed commands send (create namespace, auth can-i ...); answers
+ * are JSON, which they accept as well. Loaded when the first one comes: the table of field numbers is large.
  */
-import messages from '../../core/kinds/protobuf.json' with { type: 'json' }
+import type { ApiError } from '../../core/errors.ts'
+import { setOwn } from '../../core/json.ts'
+import protobufTable from '../../core/kinds/protobuf.json' with { type: 'json' }
+import schemaTable from '../../core/kinds/schemas.json' with { type: 'json' }
+import { type Schema, schemaOf } from '../../core/kinds/schemas.ts'
+import { microTimestamp, timestamp } from '../../core/ports.ts'
 import { badRequest } from './failures.ts'
 
-type Json = Record<string, unknown>
-/** By field number: the JSON name ('' for the fields of an embedded struct) and the type. */
-type Message = Readonly<Record<string, readonly string[]>>
+/** A field's name by its number; an object: a message whose fields are the outer one's own. */
+interface Numbers {
+  readonly [number: string]: string | Numbers
+}
+type Fields = Record<string, unknown>
 
-const MESSAGES = messages as unknown as Readonly<Record<string, Message>>
-/** "k8s" and a zero byte stand before the envelope (runtime.Unknown). */
-const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0])
+interface Typed extends Schema {
+  readonly 'x-kubernetes-group-version-kind'?: readonly { group: string; version: string; kind: string }[]
+}
+
+const NUMBERS = protobufTable as unknown as Readonly<Record<string, Numbers>>
+/** "k8s" and a zero byte begin every body. */
+const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00])
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
-/** Registered in every group. */
-const SHARED = new Set(['DeleteOptions', 'Status'])
-const MAX_DEPTH = 100
+const VARINT = 0
+const FIXED64 = 1
+const BYTES = 2
+const FIXED32 = 5
 
-/** Throws BadRequest for what is no such message. */
-export function protobufToJson(bytes: Uint8Array): string {
-  if (!MAGIC.equals(bytes.subarray(0, MAGIC.length))) {
+/** The object of a body, as its JSON would be, zero values included. Throws BadRequest for anything else. */
+export function readProtobuf(bytes: Uint8Array): Record<string, unknown> {
+  if (bytes.length === 0) return {}
+  if (!MAGIC.equals(bytes.subarray(0, MAGIC.length)))
     throw badRequest('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]')
+  let type = { apiVersion: '', kind: '' }
+  let raw: Uint8Array = new Uint8Array()
+  for (const { number, value } of fieldsOf(bytes.subarray(MAGIC.length))) {
+    if (number === 1) type = typeMeta(bytesOf(value))
+    if (number === 2) raw = bytesOf(value)
   }
-  try {
-    return JSON.stringify(readEnvelope(bytes.subarray(MAGIC.length)))
-  } catch (error) {
-    if (error instanceof RangeError) throw badRequest(`unable to decode the protobuf body: ${error.message}`)
-    throw error
+  const schema = schemaNameOf(type)
+  if (schema === undefined)
+    throw badRequest(`no kind "${type.kind}" is registered for version "${type.apiVersion}" in protobuf`)
+  const object: Fields = { ...type }
+  readMessage(raw, object, { numbers: NUMBERS[schema] ?? {}, properties: schemaOf(schema).properties ?? {} })
+  return object
+}
+
+function typeMeta(bytes: Uint8Array): { apiVersion: string; kind: string } {
+  const type = { apiVersion: '', kind: '' }
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (number === 1) type.apiVersion = textOf(value)
+    if (number === 2) type.kind = textOf(value)
+  }
+  return type
+}
+
+/** "apps/v1 Deployment" -> the schema's name; options are the same in every group. */
+let names: ReadonlyMap<string, string> | undefined
+
+function schemaNameOf({ apiVersion, kind }: { apiVersion: string; kind: string }): string | undefined {
+  names ??= new Map(
+    Object.entries(schemaTable as unknown as Readonly<Record<string, Typed>>).flatMap(([name, schema]) =>
+      (schema['x-kubernetes-group-version-kind'] ?? []).map(({ group, version, kind: of }) => [
+        `${group === '' ? version : `${group}/${version}`} ${of}`,
+        name
+      ])
+    )
+  )
+  const known = names.get(`${apiVersion} ${kind}`)
+  return known ?? (kind === 'DeleteOptions' ? `${META}.DeleteOptions` : undefined)
+}
+
+interface Shape {
+  readonly numbers: Numbers
+  readonly properties: Readonly<Record<string, Schema>>
+}
+
+function readMessage(bytes: Uint8Array, into: Fields, { numbers, properties }: Shape): void {
+  for (const { number, value } of fieldsOf(bytes)) {
+    const name = numbers[String(number)]
+    if (name === undefined) continue
+    if (typeof name !== 'string') {
+      readMessage(bytesOf(value), into, { numbers: name, properties })
+      continue
+    }
+    const schema = properties[name]
+    // Lists and maps grow in place: a body may have very many entries.
+    if (schema?.type === 'array') {
+      const list = (into[name] ?? []) as unknown[]
+      into[name] = list
+      for (const element of elements(value, schema)) list.push(element)
+    } else if (schema?.additionalProperties !== undefined) {
+      const map = (into[name] ?? {}) as Fields
+      into[name] = map
+      const [key, entry] = mapEntry(bytesOf(value), schema.additionalProperties)
+      setOwn(map, key, entry)
+    } else if (schema !== undefined) into[name] = valueOf(value, schema)
   }
 }
 
-function readEnvelope(bytes: Uint8Array): Json {
-  let apiVersion = ''
-  let kind = ''
-  let raw: Uint8Array = new Uint8Array()
-  for (const field of fieldsOf(bytes)) {
-    if (field.number === 2) raw = field.bytes
-    if (field.number !== 1) continue
-    for (const { number, bytes: text } of fieldsOf(field.bytes)) {
-      if (number === 1) apiVersion = utf8(text)
-      else if (number === 2) kind = utf8(text)
+function elements(value: Wire, schema: Schema): unknown[] {
+  const items = schema.items ?? {}
+  const packed = typeof value !== 'bigint' && (items.type === 'integer' || items.type === 'boolean')
+  if (!packed) return [valueOf(value, items)]
+  const numbers: unknown[] = []
+  const reader = { bytes: bytesOf(value), at: 0 }
+  while (reader.at < reader.bytes.length) numbers.push(valueOf(varint(reader), items))
+  return numbers
+}
+
+function mapEntry(bytes: Uint8Array, schema: Schema): readonly [string, unknown] {
+  let key = ''
+  let entry: unknown = schema.type === 'string' ? '' : undefined
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (number === 1) key = textOf(value)
+    // A list as a map's value is a message with the list as its only field.
+    else if (number === 2)
+      entry =
+        schema.type === 'array' ? fieldsOf(bytesOf(value)).map((item) => textOf(item.value)) : valueOf(value, schema)
+  }
+  return [key, entry]
+}
+
+function valueOf(value: Wire, schema: Schema): unknown {
+  if (schema.$ref !== undefined) return referenced(bytesOf(value), schema.$ref)
+  switch (schema.type) {
+    case 'string':
+      return schema.format === 'byte' ? Buffer.from(bytesOf(value)).toString('base64') : textOf(value)
+    case 'integer':
+      return Number(BigInt.asIntN(64, integerOf(value)))
+    case 'boolean':
+      return integerOf(value) !== 0n
+    case 'number':
+      return Buffer.from(bytesOf(value)).readDoubleLE(0)
+    default:
+      throw malformed()
+  }
+}
+
+function referenced(bytes: Uint8Array, name: string): unknown {
+  switch (name) {
+    case 'io.k8s.apimachinery.pkg.api.resource.Quantity':
+      return textOf(fieldsOf(bytes).find((field) => field.number === 1)?.value ?? new Uint8Array())
+    case 'io.k8s.apimachinery.pkg.util.intstr.IntOrString':
+      return intOrString(bytes)
+    case `${META}.Time`:
+      return time(bytes, timestamp)
+    case `${META}.MicroTime`:
+      return time(bytes, microTimestamp)
+    case 'io.k8s.apimachinery.pkg.runtime.RawExtension':
+    case `${META}.FieldsV1`:
+      return embeddedJson(bytes)
+    default: {
+      const { type, properties, ...schema } = schemaOf(name)
+      if (properties === undefined) return valueOf(bytes, type === undefined ? schema : { ...schema, type })
+      const object: Fields = {}
+      readMessage(bytes, object, { numbers: NUMBERS[name] ?? {}, properties })
+      return object
     }
   }
-  const name = messageName(apiVersion, kind)
-  const message = Object.hasOwn(MESSAGES, name) ? MESSAGES[name] : undefined
-  if (message === undefined) {
-    throw badRequest(
-      `no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/api/legacyscheme/scheme.go:30"`
-    )
+}
+
+function intOrString(bytes: Uint8Array): number | string {
+  let isText = false
+  let number = 0
+  let text = ''
+  for (const field of fieldsOf(bytes)) {
+    if (field.number === 1) isText = integerOf(field.value) === 1n
+    if (field.number === 2) number = Number(BigInt.asIntN(64, integerOf(field.value)))
+    if (field.number === 3) text = textOf(field.value)
   }
-  const value: Json = { kind, apiVersion }
-  readMessage(raw, message, { into: value, depth: 0 })
+  return isText ? text : number
+}
+
+/** The zero time is an empty message. */
+function time(bytes: Uint8Array, print: (ms: number) => string): string | null {
+  if (bytes.length === 0) return null
+  let ms = 0
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (number === 1) ms += Number(BigInt.asIntN(64, integerOf(value))) * 1000
+    if (number === 2) ms += Number(BigInt.asIntN(32, integerOf(value))) / 1e6
+  }
+  if (!(Math.abs(ms) <= 8.64e15)) throw malformed()
+  return print(ms)
+}
+
+function embeddedJson(bytes: Uint8Array): unknown {
+  const raw = bytesOf(fieldsOf(bytes).find((field) => field.number === 1)?.value ?? new Uint8Array())
+  if (raw.length === 0) return null
+  try {
+    return JSON.parse(Buffer.from(raw).toString('utf8'))
+  } catch {
+    throw malformed()
+  }
+}
+
+/** What a field holds: a number, or bytes (also of fixed length). */
+type Wire = bigint | Uint8Array
+
+interface Reader {
+  readonly bytes: Uint8Array
+  at: number
+}
+
+function fieldsOf(bytes: Uint8Array): { number: number; value: Wire }[] {
+  const fields: { number: number; value: Wire }[] = []
+  const reader: Reader = { bytes, at: 0 }
+  while (reader.at < bytes.length) {
+    const tag = Number(varint(reader))
+    fields.push({ number: Math.floor(tag / 8), value: wireValue(reader, tag % 8) })
+  }
+  return fields
+}
+
+function wireValue(reader: Reader, type: number): Wire {
+  switch (type) {
+    case VARINT:
+      return varint(reader)
+    case FIXED64:
+      return take(reader, 8)
+    case BYTES:
+      return take(reader, Number(varint(reader)))
+    case FIXED32:
+      return take(reader, 4)
+    default:
+      throw malformed()
+  }
+}
+
+function take(reader: Reader, length: number): Uint8Array {
+  const end = reader.at + length
+  if (end > reader.bytes.length) throw malformed()
+  const part = reader.bytes.subarray(reader.at, end)
+  reader.at = end
+  return part
+}
+
+function varint(reader: Reader): bigint {
+  let value = 0n
+  for (let shift = 0n; shift < 70n; shift += 7n) {
+    const byte = reader.bytes[reader.at++]
+    if (byte === undefined) throw malformed()
+    value |= BigInt(byte & 0x7f) << shift
+    if (byte < 0x80) return value
+  }
+  throw malformed()
+}
+
+function bytesOf(value: Wire): Uint8Array {
+  if (typeof value === 'bigint') throw malformed()
   return value
 }
 
-function messageName(apiVersion: string, kind: string): string {
-  if (SHARED.has(kind)) return `${META}.${kind}`
-  const slash = apiVersion.indexOf('/')
-  const group = slash < 0 ? 'core' : (apiVersion.slice(0, slash).split('.')[0] ?? '')
-  return `io.k8s.api.${group}.${apiVersion.slice(slash + 1)}.${kind}`
+function integerOf(value: Wire): bigint {
+  if (typeof value !== 'bigint') throw malformed()
+  return value
 }
 
-interface Field {
-  readonly number: number
-  readonly wire: number
-  /** Of wire type 2. */
-  readonly bytes: Uint8Array
-  /** Of the others. */
-  readonly value: bigint
+const decoder = new TextDecoder()
+
+function textOf(value: Wire): string {
+  return decoder.decode(bytesOf(value))
 }
 
-const NO_BYTES = new Uint8Array()
-
-/** Throws RangeError where the bytes end too early. */
-function* fieldsOf(bytes: Uint8Array): Generator<Field> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = 0
-  const varint = (): bigint => {
-    let value = 0n
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = view.getUint8(at++)
-      value |= BigInt(byte & 0x7f) << shift
-      if (byte < 0x80) return BigInt.asUintN(64, value)
-    }
-    throw new RangeError('a number is too long')
-  }
-  while (at < bytes.length) {
-    const key = Number(varint())
-    const field = { number: Math.floor(key / 8), wire: key % 8, bytes: NO_BYTES, value: 0n }
-    switch (field.wire) {
-      case 0:
-        yield { ...field, value: varint() }
-        break
-      case 1:
-        yield { ...field, value: view.getBigUint64(at, true) }
-        at += 8
-        break
-      case 2: {
-        const length = Number(varint())
-        if (length > bytes.length - at) throw new RangeError('unexpected EOF')
-        yield { ...field, bytes: bytes.subarray(at, at + length) }
-        at += length
-        break
-      }
-      case 5:
-        yield { ...field, value: BigInt(view.getUint32(at, true)) }
-        at += 4
-        break
-      default:
-        throw new RangeError(`wire type ${field.wire} is not supported`)
-    }
-  }
-}
-
-function readMessage(bytes: Uint8Array, message: Message, to: { into: Json; depth: number }): void {
-  const { into, depth } = to
-  if (depth > MAX_DEPTH) throw new RangeError('nested too deep')
-  for (const field of fieldsOf(bytes)) {
-    const [name, type = ''] = message[field.number] ?? []
-    if (name === undefined) continue
-    if (name === '') {
-      const embedded = MESSAGES[type]
-      if (embedded !== undefined) readMessage(field.bytes, embedded, { into, depth: depth + 1 })
-    } else if (type.startsWith('*')) {
-      const list = (into[name] ?? []) as unknown[]
-      list.push(...readItems(field, type.slice(1), depth))
-      into[name] = list
-    } else if (type.startsWith('map:')) {
-      const map = (into[name] ?? {}) as Json
-      readEntry(field.bytes, { type: type.slice(4), map, depth })
-      into[name] = map
-    } else into[name] = readValue(field, type, depth)
-  }
-}
-
-/** Numbers of a list may come packed into one field. */
-function readItems(field: Field, type: string, depth: number): unknown[] {
-  const isNumber = type === 'int' || type === 'uint' || type === 'bool'
-  if (!isNumber || field.wire !== 2) return [readValue(field, type, depth)]
-  const items: unknown[] = []
-  let value = 0n
-  let shift = 0n
-  for (const byte of field.bytes) {
-    value |= BigInt(byte & 0x7f) << shift
-    shift += 7n
-    if (byte >= 0x80) continue
-    items.push(readValue({ ...field, wire: 0, value: BigInt.asUintN(64, value) }, type, depth))
-    value = 0n
-    shift = 0n
-  }
-  return items
-}
-
-function readEntry(bytes: Uint8Array, { type, map, depth }: { type: string; map: Json; depth: number }): void {
-  let key = ''
-  let value: unknown
-  for (const field of fieldsOf(bytes)) {
-    if (field.number === 1) key = utf8(field.bytes)
-    else if (field.number === 2) value = readValue(field, type, depth)
-  }
-  Object.defineProperty(map, key, {
-    value: value ?? (type === 'string' || type === 'bytes' ? '' : null),
-    enumerable: true,
-    configurable: true,
-    writable: true
-  })
-}
-
-function readValue(field: Field, type: string, depth: number): unknown {
-  switch (type) {
-    case 'string':
-      return utf8(field.bytes)
-    case 'bytes':
-      return Buffer.from(field.bytes).toString('base64')
-    case 'bool':
-      return field.value !== 0n
-    case 'int':
-      return Number(BigInt.asIntN(64, field.value))
-    case 'uint':
-      return Number(field.value)
-    case 'double':
-      return asDouble(field.value)
-  }
-  if (type.startsWith('items:')) {
-    return [...fieldsOf(field.bytes)].map((item) => readValue(item, type.slice('items:'.length), depth + 1))
-  }
-  const special = SPECIAL[type]
-  if (special !== undefined) return special([...fieldsOf(field.bytes)])
-  const message = MESSAGES[type]
-  if (message === undefined) throw new RangeError(`no message ${type}`)
-  const into: Json = {}
-  readMessage(field.bytes, message, { into, depth: depth + 1 })
-  return into
-}
-
-function asDouble(bits: bigint): number {
-  const view = new DataView(new ArrayBuffer(8))
-  view.setBigUint64(0, bits)
-  return view.getFloat64(0)
-}
-
-/** Types whose JSON is not their fields. */
-const SPECIAL: Readonly<Record<string, (fields: readonly Field[]) => unknown>> = {
-  [`${META}.Time`]: (fields) => time(fields, 0),
-  [`${META}.MicroTime`]: (fields) => time(fields, 6),
-  [`${META}.Duration`]: (fields) => `${Number(signed(fields, 1)) / 1e9}s`,
-  [`${META}.FieldsV1`]: json,
-  'io.k8s.apimachinery.pkg.runtime.RawExtension': json,
-  'io.k8s.apimachinery.pkg.api.resource.Quantity': (fields) => text(fields, 1),
-  'io.k8s.apimachinery.pkg.util.intstr.IntOrString': (fields) =>
-    signed(fields, 1) === 1n ? text(fields, 3) : Number(BigInt.asIntN(32, signed(fields, 2)))
-}
-
-function signed(fields: readonly Field[], number: number): bigint {
-  return BigInt.asIntN(64, fields.findLast((field) => field.number === number)?.value ?? 0n)
-}
-
-function text(fields: readonly Field[], number: number): string {
-  return utf8(fields.findLast((field) => field.number === number)?.bytes ?? NO_BYTES)
-}
-
-/** An empty message is Go's zero time, in JSON null. `digits` of a second are shown. */
-function time(fields: readonly Field[], digits: number): string | null {
-  const seconds = signed(fields, 1)
-  const nanos = signed(fields, 2)
-  if (seconds === 0n && nanos === 0n) return null
-  const date = new Date(Number(seconds) * 1000)
-  if (Number.isNaN(date.getTime())) throw new RangeError('no time')
-  const fraction = digits === 0 ? '' : `.${String(nanos).padStart(9, '0').slice(0, digits)}`
-  return `${date.toISOString().slice(0, 19)}${fraction}Z`
-}
-
-function json(fields: readonly Field[]): unknown {
-  const raw = text(fields, 1)
-  if (raw === '') return null
-  try {
-    return JSON.parse(raw)
-  } catch {
-    throw new RangeError('embedded JSON is broken')
-  }
-}
-
-function utf8(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+function malformed(): ApiError {
+  return badRequest('the body of the request is not a well-formed protobuf message')
 }
