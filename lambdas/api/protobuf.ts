@@ -2,13 +2,11 @@
  * Reads Kubernetes' protobuf bodies, which kubectl's typed commands send (create namespace, auth can-i ...); answers
  * are JSON, which they accept as well. Loaded when the first one comes: the table of field numbers is large.
  */
-import type { ApiError } from '../../core/errors.ts'
 import { setOwn } from '../../core/json.ts'
 import protobufTable from '../../core/kinds/protobuf.json' with { type: 'json' }
 import schemaTable from '../../core/kinds/schemas.json' with { type: 'json' }
 import { type Schema, schemaOf } from '../../core/kinds/schemas.ts'
 import { microTimestamp, timestamp } from '../../core/ports.ts'
-import { badRequest } from './failures.ts'
 
 /** A field's name by its number; an object: a message whose fields are the outer one's own. */
 interface Numbers {
@@ -29,11 +27,14 @@ const FIXED64 = 1
 const BYTES = 2
 const FIXED32 = 5
 
-/** The object of a body, as its JSON would be, zero values included. Throws BadRequest for anything else. */
+/** A body that is no message of a known kind; the text is for the client. */
+export class ProtobufError extends Error {}
+
+/** The object of a body, as its JSON would be, zero values included. Throws ProtobufError for anything else. */
 export function readProtobuf(bytes: Uint8Array): Record<string, unknown> {
   if (bytes.length === 0) return {}
   if (!MAGIC.equals(bytes.subarray(0, MAGIC.length)))
-    throw badRequest('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]')
+    throw new ProtobufError('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]')
   let type = { apiVersion: '', kind: '' }
   let raw: Uint8Array = new Uint8Array()
   for (const { number, value } of fieldsOf(bytes.subarray(MAGIC.length))) {
@@ -42,7 +43,7 @@ export function readProtobuf(bytes: Uint8Array): Record<string, unknown> {
   }
   const schema = schemaNameOf(type)
   if (schema === undefined)
-    throw badRequest(`no kind "${type.kind}" is registered for version "${type.apiVersion}" in protobuf`)
+    throw new ProtobufError(`no kind "${type.kind}" is registered for version "${type.apiVersion}" in protobuf`)
   const object: Fields = { ...type }
   readMessage(raw, object, { numbers: NUMBERS[schema] ?? {}, properties: schemaOf(schema).properties ?? {} })
   return object
@@ -97,17 +98,17 @@ function readMessage(bytes: Uint8Array, into: Fields, { numbers, properties }: S
       into[name] = map
       const [key, entry] = mapEntry(bytesOf(value), schema.additionalProperties)
       setOwn(map, key, entry)
-    } else if (schema !== undefined) into[name] = valueOf(value, schema)
+    } else if (schema !== undefined) into[name] = readValue(value, schema)
   }
 }
 
 function elements(value: Wire, schema: Schema): unknown[] {
   const items = schema.items ?? {}
   const packed = typeof value !== 'bigint' && (items.type === 'integer' || items.type === 'boolean')
-  if (!packed) return [valueOf(value, items)]
+  if (!packed) return [readValue(value, items)]
   const numbers: unknown[] = []
   const reader = { bytes: bytesOf(value), at: 0 }
-  while (reader.at < reader.bytes.length) numbers.push(valueOf(varint(reader), items))
+  while (reader.at < reader.bytes.length) numbers.push(readValue(varint(reader), items))
   return numbers
 }
 
@@ -119,12 +120,12 @@ function mapEntry(bytes: Uint8Array, schema: Schema): readonly [string, unknown]
     // A list as a map's value is a message with the list as its only field.
     else if (number === 2)
       entry =
-        schema.type === 'array' ? fieldsOf(bytesOf(value)).map((item) => textOf(item.value)) : valueOf(value, schema)
+        schema.type === 'array' ? fieldsOf(bytesOf(value)).map((item) => textOf(item.value)) : readValue(value, schema)
   }
   return [key, entry]
 }
 
-function valueOf(value: Wire, schema: Schema): unknown {
+function readValue(value: Wire, schema: Schema): unknown {
   if (schema.$ref !== undefined) return referenced(bytesOf(value), schema.$ref)
   switch (schema.type) {
     case 'string':
@@ -155,7 +156,7 @@ function referenced(bytes: Uint8Array, name: string): unknown {
       return embeddedJson(bytes)
     default: {
       const { type, properties, ...schema } = schemaOf(name)
-      if (properties === undefined) return valueOf(bytes, type === undefined ? schema : { ...schema, type })
+      if (properties === undefined) return readValue(bytes, type === undefined ? schema : { ...schema, type })
       const object: Fields = {}
       readMessage(bytes, object, { numbers: NUMBERS[name] ?? {}, properties })
       return object
@@ -265,6 +266,6 @@ function textOf(value: Wire): string {
   return decoder.decode(bytesOf(value))
 }
 
-function malformed(): ApiError {
-  return badRequest('the body of the request is not a well-formed protobuf message')
+function malformed(): ProtobufError {
+  return new ProtobufError('the body of the request is not a well-formed protobuf message')
 }
