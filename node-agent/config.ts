@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { NetworkConfig } from './network/network.ts'
 
 /** What `wherry up` or `wherry join` tells the agent: the JSON file of `--config`. */
 export interface AgentConfig {
@@ -15,6 +16,9 @@ export interface AgentConfig {
   /** The certificate of the agent's own server; default: the client certificate. */
   readonly servingCertFile?: string
   readonly servingKeyFile?: string
+  /** The network's own identity (CN system:kube-proxy): a node may not read other nodes. Default: the node's. */
+  readonly proxyCertFile?: string
+  readonly proxyKeyFile?: string
   readonly podCIDR: string
   readonly serviceCIDR: string
   /** The address of the cluster's DNS service. */
@@ -68,5 +72,22 @@ export function pathsOf(dataDir: string) {
     cniState: join(dataDir, 'cni', 'state'),
     pods: join(dataDir, 'pods'),
     podLogs: join(dataDir, 'logs', 'pods')
+  }
+}
+
+export function networkConfigOf(config: AgentConfig): NetworkConfig {
+  const paths = pathsOf(config.dataDir)
+  const { clusterName, nodeName, podCIDR, serviceCIDR, clusterDNS, clusterDomain, nodeIP } = config
+  return {
+    clusterName,
+    nodeName,
+    podCIDR,
+    serviceCIDR,
+    clusterDNS,
+    clusterDomain,
+    nodeIP,
+    cniConfDir: paths.cniConf,
+    stateDir: paths.cniState,
+    upstreamResolvConf: config.upstreamResolvConf ?? '/etc/resolv.conf'
   }
 }

@@ -9,9 +9,9 @@ import { Client } from '../core/client.ts'
 import { sleep } from '../core/ports.ts'
 import { systemPorts } from '../core/system-ports.ts'
 import { startAgent } from './agent.ts'
-import { connectApi } from './api-connection.ts'
-import { type AgentConfig, loadConfig, pathsOf } from './config.ts'
-import { type Network, startNetwork } from './network/network.ts'
+import { type ApiConnection, connectApi } from './api-connection.ts'
+import { type AgentConfig, loadConfig, networkConfigOf, pathsOf } from './config.ts'
+import { startNetwork } from './network/network.ts'
 import { containerdIsAlive, ensureContainerd } from './runtime/containerd.ts'
 import { connectRuntime } from './runtime/cri.ts'
 
@@ -42,8 +42,13 @@ async function run(config: AgentConfig): Promise<void> {
   const [ca, cert, key] = await Promise.all([read(config.caFile), read(config.certFile), read(config.keyFile)])
   const connection = connectApi({ url: config.apiServer, ca, cert, key, ports })
   const client = new Client(connection.send)
+  const proxy = await proxyConnection(config, ca)
+  const proxyClient = proxy === undefined ? client : new Client(proxy.send)
   // The runtime starts while the network is set up.
-  const [{ socket }, network] = await Promise.all([ensureContainerd(config, ports), networkOf(client, config)])
+  const [{ socket }, network] = await Promise.all([
+    ensureContainerd(config, ports),
+    startNetwork({ client: proxyClient, ports, config: networkConfigOf(config) })
+  ])
   const runtime = connectRuntime(socket, ports)
   const serving = {
     cert: config.servingCertFile === undefined ? cert : await read(config.servingCertFile),
@@ -64,29 +69,17 @@ async function run(config: AgentConfig): Promise<void> {
     await network.close()
     runtime.close()
     connection.close()
+    proxy?.close()
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => void end())
 }
 
-function networkOf(client: Client, config: AgentConfig): Promise<Network> {
-  const paths = pathsOf(config.dataDir)
-  return startNetwork({
-    client,
-    ports,
-    config: {
-      clusterName: config.clusterName,
-      nodeName: config.nodeName,
-      podCIDR: config.podCIDR,
-      serviceCIDR: config.serviceCIDR,
-      clusterDNS: config.clusterDNS,
-      clusterDomain: config.clusterDomain,
-      nodeIP: config.nodeIP,
-      cniConfDir: paths.cniConf,
-      stateDir: paths.cniState,
-      upstreamResolvConf: config.upstreamResolvConf ?? '/etc/resolv.conf'
-    }
-  })
+async function proxyConnection(config: AgentConfig, ca: string): Promise<ApiConnection | undefined> {
+  const { proxyCertFile, proxyKeyFile } = config
+  if (proxyCertFile === undefined || proxyKeyFile === undefined) return undefined
+  const [cert, key] = await Promise.all([readFile(proxyCertFile, 'utf8'), readFile(proxyKeyFile, 'utf8')])
+  return connectApi({ url: config.apiServer, ca, cert, key, ports })
 }
 
 /** Starts containerd again whenever it has died. Pods outlive it: their shims are processes of their own. */

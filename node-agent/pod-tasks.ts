@@ -81,32 +81,32 @@ export class PodTasks {
     const { runtime } = this.node
     switch (action.do) {
       case 'prepare':
-        this.track(this.prepare(), 'preparing')
+        this.track(action.do, this.prepare(), 'preparing')
         break
       case 'createSandbox':
-        this.track(this.createSandbox(action.attempt), 'sandbox')
+        this.track(action.do, this.createSandbox(action.attempt), 'sandbox')
         break
       case 'stopSandbox':
-        this.track(runtime.stopSandbox(action.id), 'sandbox')
+        this.track(action.do, runtime.stopSandbox(action.id), 'sandbox')
         break
       case 'removeSandbox':
-        this.track(runtime.removeSandbox(action.id))
+        this.track(action.do, runtime.removeSandbox(action.id))
         break
       case 'removeContainer':
-        this.track(runtime.removeContainer(action.id))
+        this.track(action.do, runtime.removeContainer(action.id))
         break
       case 'start':
         for (const { name } of action.containers) this.worker.busy.starting.add(name)
-        this.track(this.start(action))
+        this.track(action.do, this.start(action))
         break
       case 'stop':
-        for (const stop of action.containers) this.track(stopContainer(this.node, this.worker, stop))
+        for (const stop of action.containers) this.track(action.do, stopContainer(this.node, this.worker, stop))
         break
       case 'finish':
-        this.track(this.finish(), 'finishing')
+        this.track(action.do, this.finish(), 'finishing')
         break
       case 'delete':
-        this.track(this.worker.gone ? this.removeAll() : this.deleteFromApi(), 'finishing')
+        this.track(action.do, this.worker.gone ? this.removeAll() : this.deleteFromApi(), 'finishing')
         break
     }
   }
@@ -124,10 +124,13 @@ export class PodTasks {
   }
 
   /** `flag` says to planPod that the action is under way. */
-  private track(task: Promise<unknown>, flag?: 'preparing' | 'sandbox' | 'finishing'): void {
+  private track(action: Action['do'], task: Promise<unknown>, flag?: 'preparing' | 'sandbox' | 'finishing'): void {
     const { worker, node } = this
+    const began = node.ports.clock.now()
     if (flag !== undefined) worker.busy[flag] = true
     const done = () => {
+      const { clock, log } = node.ports
+      log.debug({ pod: worker.pod.metadata.name, action, ms: clock.now() - began }, 'an action is done')
       if (flag !== undefined) worker.busy[flag] = false
     }
     task.then(

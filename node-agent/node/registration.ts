@@ -12,6 +12,8 @@ const LEASE_SECONDS = 40
 const RENEW_MS = 10_000
 const REPORT_MS = 300_000
 const CHECK_MS = 10_000
+/** While the node is not ready, so that it is as soon as it can be. */
+const UNREADY_CHECK_MS = 50
 const RETRY_MS = 200
 const MAX_RETRY_MS = 7000
 
@@ -60,7 +62,7 @@ class StatusReporter {
       this.wake = new AbortController()
       let wait = CHECK_MS
       try {
-        await this.report()
+        if (!(await this.report())) wait = UNREADY_CHECK_MS
         retry = RETRY_MS
       } catch (error) {
         ports.log.warn({ error: String(error) }, 'the status of the node was not written')
@@ -71,16 +73,18 @@ class StatusReporter {
     }
   }
 
-  private async report(): Promise<void> {
+  /** Whether the node is ready. */
+  private async report(): Promise<boolean> {
     const { client, nodeName, ports } = this.options
     const facts = await this.options.facts()
+    const ready = facts.problem === ''
     if (this.node === undefined) {
       this.node = await this.register(facts)
-      return
+      return ready
     }
     const next = nodeStatus(facts, this.node.status)
     const due = ports.clock.now() - this.reportedAt >= REPORT_MS
-    if (!due && sameStatus(this.node.status, next)) return
+    if (!due && sameStatus(this.node.status, next)) return ready
     try {
       this.node = await client.patch(
         nodes,
@@ -92,8 +96,9 @@ class StatusReporter {
       // Somebody deleted the node while its machine lives on.
       if (!isReason(error, 'NotFound')) throw error
       this.node = undefined
-      this.refresh()
+      return false
     }
+    return ready
   }
 
   /** Creates the node, or takes over the one that an earlier agent made. */
