@@ -101,7 +101,7 @@ export interface Backend {
   /**
    * All items or none. Takes place if for each item: the live version is the expected one, whatever the key holds
    * (tombstones too) is below record.version, and the log has no record of that number. Resolves when durable.
-   * The caller names each key once, and at most 45 items.
+   * The caller names each key once, at most 45 items, and no number at or below the checkpoint.
    */
   commit(items: readonly TransactionItem[]): Promise<TransactionResult>
 

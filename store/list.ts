@@ -57,6 +57,7 @@ export async function list(state: ResourceState, backend: Backend, options: List
       if (picked.length < limit) continue
       if (i === entries.length - 1 && page.through === undefined) break
       const remaining = await countAfter(scan, entry.key, version)
+      if (remaining === 0) return { entries: picked, version }
       const next = encodeToken({ version, after: entry.key })
       return { entries: picked, version, continue: next, ...(remaining === undefined ? {} : { remaining }) }
     }
@@ -184,20 +185,23 @@ function correct(
   return entries.sort((a, b) => (a.key < b.key ? -1 : 1))
 }
 
-/** How many more objects the snapshot has; undefined where that would mean to read them all. */
+/**
+ * How many more objects the snapshot has. undefined where that would mean to read them all; 0 only where it is certain.
+ */
 async function countAfter(scan: Scan, after: string, version: number): Promise<number | undefined> {
   const { state, backend, prefix, term, options } = scan
   if (term !== undefined || options.filter !== undefined) return undefined
   if (state.local === undefined) return Math.max(1, await backend.count(state.name, prefix, after))
   const { objects } = state.local.mirror
-  const corrections = await rollBack(scan, version, state.sequence.frontier)
+  const { frontier } = state.sequence
+  const corrections = await rollBack(scan, version, frontier)
   const { start, end } = objects.range(prefix, after)
   let count = end - start
   for (const [key, entry] of corrections) {
     if (key <= after || !key.startsWith(prefix)) continue
     count += (entry === undefined ? 0 : 1) - (objects.has(key) ? 1 : 0)
   }
-  return Math.max(1, count)
+  return frontier === state.sequence.frontier ? count : Math.max(1, count)
 }
 
 function expiredExact(): ApiError {

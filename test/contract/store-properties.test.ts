@@ -1,0 +1,261 @@
+import fc from 'fast-check'
+import type { KubeObject } from '../../core/object.ts'
+import type { Backend, LogRecord, TransactionItem } from '../../store/backend.ts'
+import { MemoryBackend } from '../../store/backends/memory.ts'
+import { SortedMap } from '../../store/sorted-map.ts'
+import type { StoreEvent } from '../../store/store.ts'
+import { Store } from '../../store/store.ts'
+import { ManualClock, manualPorts, passing } from './store-clock.ts'
+import { temporaryLmdb } from './store-folders.ts'
+
+/** A change of one key, right or against a version that is not there, or a look at the past. */
+interface Action {
+  readonly do: 'put' | 'delete' | 'stale'
+  readonly key: string
+  readonly color: string
+}
+
+const KEYS = ['a/1', 'a/2', 'a/3', 'b/1', 'b/10', 'c']
+const action = fc.record<Action>({
+  do: fc.constantFrom('put', 'put', 'delete', 'stale'),
+  key: fc.constantFrom(...KEYS),
+  color: fc.constantFrom('red', 'blue')
+})
+const looks = fc.array(
+  fc.record({
+    at: fc.nat(),
+    limit: fc.integer({ min: 1, max: 4 }),
+    prefix: fc.constantFrom('', 'a/', 'b/1'),
+    color: fc.constantFrom(undefined, 'red')
+  }),
+  { maxLength: 6 }
+)
+
+/** Key -> [version, color], as it was at each version: what the store has to know. */
+type Snapshot = ReadonlyMap<string, readonly [number, string]>
+
+async function play(store: Store, clock: ManualClock, actions: readonly Action[]): Promise<readonly Snapshot[]> {
+  const snapshots: Snapshot[] = [new Map()]
+  const state = new Map<string, readonly [number, string]>()
+  for (const [i, { do: what, key, color }] of actions.entries()) {
+    const current = state.get(key)?.[0] ?? 0
+    const object = what === 'delete' ? undefined : { kind: 'T', apiVersion: 'v1', metadata: { name: key }, color }
+    const expected = what === 'stale' ? current + 1 + (i % 3) : current
+    if (what === 'delete' && current === 0) continue
+    const result = await passing(clock, store.commit([{ resource: 'things', key, expected, object }]))
+    if (result.ok !== (what !== 'stale')) throw new Error(`${what} of ${key} at ${current}: ${result.ok}`)
+    if (!result.ok) {
+      expect(result.current?.version ?? 0).toBe(current)
+      continue
+    }
+    const version = result.entries[0]?.version ?? 0
+    if (object === undefined) state.delete(key)
+    else state.set(key, [version, color])
+    while (snapshots.length < version) snapshots.push(snapshots.at(-1) as Snapshot)
+    snapshots.push(new Map(state))
+  }
+  return snapshots
+}
+
+function stateAt(
+  snapshots: readonly Snapshot[],
+  at: number,
+  of: { prefix: string; color?: string | undefined }
+): string[] {
+  return [...(snapshots[at] as Snapshot)]
+    .filter(([key, [, color]]) => key.startsWith(of.prefix) && (of.color === undefined || of.color === color))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, [version, color]]) => `${key}@${version} ${color}`)
+}
+
+const indexes = () => ({ color: (object: KubeObject) => [String(object.color)] })
+
+const BACKENDS: Record<string, () => Promise<Backend>> = {
+  memory: async () => new MemoryBackend(),
+  'memory, shared': async () => new MemoryBackend({ exclusive: false }),
+  lmdb: temporaryLmdb
+}
+
+describe.each(Object.entries(BACKENDS))('over %s', (name, open) => {
+  const numRuns = name === 'lmdb' ? 25 : 150
+
+  test('every version can be listed page by page and watched from, and is what it was', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 40 }), looks, async (actions, looked) => {
+        const clock = new ManualClock()
+        const store = new Store({ backend: await open(), ports: manualPorts(clock), indexes })
+        try {
+          const snapshots = await play(store, clock, actions)
+          const newest = snapshots.length - 1
+          for (const { at, limit, prefix, color } of newest === 0 ? [] : looked) {
+            const exact = 1 + (at % newest)
+            const got: string[] = []
+            let token: string | undefined
+            do {
+              const index = color === undefined ? {} : { index: { name: 'color', value: color } }
+              const from = token === undefined ? { exact } : { continue: token }
+              const page = await passing(clock, store.list('things', { prefix, limit, ...index, ...from }))
+              got.push(...page.entries.map(({ key, version, value }) => `${key}@${version} ${value.color}`))
+              token = page.continue
+              if (page.remaining !== undefined && name !== 'memory, shared') {
+                expect(got.length + page.remaining).toBe(stateAt(snapshots, exact, { prefix }).length)
+              }
+            } while (token !== undefined)
+            expect(got).toEqual(stateAt(snapshots, exact, { prefix, color }))
+            await replay({ store, clock, snapshots, from: exact })
+          }
+        } finally {
+          await store.close()
+        }
+      }),
+      { numRuns }
+    )
+  }, 120_000)
+})
+
+/** The state at `from` and the events after it make the newest state. */
+async function replay(of: {
+  store: Store
+  clock: ManualClock
+  snapshots: readonly Snapshot[]
+  from: number
+}): Promise<void> {
+  const { store, clock, snapshots, from } = of
+  const newest = snapshots.length - 1
+  const state = new Map(snapshots[from] as Snapshot)
+  const stop = new AbortController()
+  const watch = store.watch('things', { from, signal: stop.signal })
+  const apply = ({ type, entry, version }: StoreEvent) => {
+    if (type === 'deleted') state.delete(entry.key)
+    else state.set(entry.key, [version, String(entry.value.color)])
+    expect([...state].sort()).toEqual([...(snapshots[version] as Snapshot)].sort())
+  }
+  const read = async () => {
+    if (from === newest) return
+    for await (const events of watch) {
+      for (const event of events) apply(event)
+      if (watch.position >= newest) stop.abort()
+    }
+  }
+  await passing(clock, read())
+  expect([...state].sort()).toEqual([...(snapshots[newest] as Snapshot)].sort())
+}
+
+/** One call of the contract with arguments that may or may not fit. */
+const call = fc.oneof(
+  fc.record({ call: fc.constant('reserve' as const), count: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({ call: fc.constant('fence' as const), version: fc.integer({ min: 1, max: 30 }) }),
+  fc.record({ call: fc.constant('advance' as const), version: fc.integer({ min: 0, max: 30 }) }),
+  fc.record({ call: fc.constant('trim' as const), before: fc.integer({ min: 0, max: 40 }) }),
+  fc.record({
+    call: fc.constant('commit' as const),
+    items: fc.uniqueArray(
+      fc.record({
+        key: fc.constantFrom(...KEYS),
+        version: fc.integer({ min: 1, max: 30 }),
+        expected: fc.constantFrom<'right' | 0 | 1 | 2>('right', 'right', 'right', 0, 1, 2),
+        remove: fc.boolean(),
+        term: fc.constantFrom('color=red', 'color=blue')
+      }),
+      { minLength: 1, maxLength: 3, selector: ({ key }) => key }
+    )
+  })
+)
+
+type BackendCall = typeof call extends fc.Arbitrary<infer T> ? T : never
+
+async function make(backend: Backend, step: BackendCall, at: number): Promise<unknown> {
+  if (step.call === 'reserve') return await backend.reserve('r', step.count)
+  if (step.call === 'advance') return await backend.advance('r', step.version)
+  if (step.call === 'trim') return await backend.trim('r', step.before, 1_000)
+  const { frontier } = await backend.counter('r')
+  if (step.call === 'fence') {
+    return step.version <= frontier ? 'skipped: resolved' : await backend.fence('r', step.version, at)
+  }
+  if (step.items.some(({ version }) => version <= frontier)) return 'skipped: resolved'
+  const numbers = new Set(step.items.map(({ version }) => version))
+  if (numbers.size < step.items.length) return 'skipped: a number of two items'
+  const items: TransactionItem[] = []
+  for (const { key, version, expected, remove, term } of step.items) {
+    const held = await backend.get('r', key)
+    const right = held?.bytes === undefined ? 0 : held.version
+    const replaced = expected === 'right' ? right : expected
+    if (remove && replaced === 0) return 'skipped: a deletion of nothing'
+    const bytes = Buffer.from(JSON.stringify({ key, version }))
+    const record: LogRecord = {
+      version,
+      type: remove ? 'delete' : 'put',
+      key,
+      replaced,
+      at,
+      bytes,
+      previous: undefined
+    }
+    const removed = replaced === 0 ? [] : ['color=red', 'color=blue'].filter((other) => remove || other !== term)
+    items.push({ resource: 'r', expected: replaced, record, added: remove ? [] : [term], removed })
+  }
+  return await backend.commit(items)
+}
+
+/** Everything that the contract lets one see. */
+async function insides(backend: Backend): Promise<unknown> {
+  const query = { prefix: '', after: '', limit: 100 }
+  const log = await backend.readLog('r', 0, 1_000)
+  return plain([
+    log,
+    await backend.readLog('r', 7, 2),
+    await backend.getMany('r', [...KEYS, 'none']),
+    (await backend.listObjects('r', query)).objects,
+    (await backend.listObjects('r', { prefix: 'a/', after: 'a/1', limit: 5 })).objects,
+    (await backend.listIndex('r', 'color=red', query)).keys,
+    (await backend.listIndex('r', 'color=blue', { ...query, prefix: 'b/' })).keys,
+    await backend.count('r', 'a/', 'a/1'),
+    await backend.readRecords('r', [3, 1, 9])
+  ])
+}
+
+/** Bytes as text, so that it does not matter in what kind of array they are. */
+function plain(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_, inner) => (inner?.type === 'Buffer' ? Buffer.from(inner.data).toString() : inner)) ??
+      'null'
+  )
+}
+
+test('lmdb answers every call as the reference does', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(call, { maxLength: 40 }), async (steps) => {
+      const [memory, lmdb] = [new MemoryBackend(), await temporaryLmdb()]
+      try {
+        await Promise.all([memory.reserve('r', 30), lmdb.reserve('r', 30)])
+        for (const [at, step] of steps.entries()) {
+          const results = [await make(memory, step, at), await make(lmdb, step, at)]
+          expect(plain(results[1])).toEqual(plain(results[0]))
+        }
+        expect(await insides(lmdb)).toEqual(await insides(memory))
+      } finally {
+        await lmdb.close()
+      }
+    }),
+    { numRuns: 60 }
+  )
+}, 120_000)
+
+test('a sorted map has its keys in order after any changes', () => {
+  const change = fc.tuple(fc.boolean(), fc.constantFrom('a', 'ab', 'abc', 'b', 'b/1', 'b/2', 'c'), fc.boolean())
+  fc.assert(
+    fc.property(fc.array(change), (changes) => {
+      const map = new SortedMap<number>()
+      const model = new Map<string, number>()
+      for (const [i, [put, key, look]] of changes.entries()) {
+        if (put) map.set(key, model.set(key, i).get(key) ?? 0)
+        else if (model.delete(key)) map.delete(key)
+        if (look) expect(map.sorted()).toEqual([...model.keys()].sort())
+      }
+      expect(map.sorted()).toEqual([...model.keys()].sort())
+      const { keys, start, end } = map.range('b', 'b')
+      expect(keys.slice(start, end)).toEqual([...model.keys()].filter((key) => key.startsWith('b') && key > 'b').sort())
+      expect(map.size).toBe(model.size)
+    })
+  )
+})
