@@ -1,4 +1,5 @@
 import { Client } from '../core/client.ts'
+import { createEventRecorder } from '../core/events.ts'
 import { kindTable } from '../core/kinds/table.ts'
 import type { Ports } from '../core/ports.ts'
 import type { AddressOptions } from '../lambdas/api/addresses.ts'
@@ -8,6 +9,7 @@ import { createAuthorizer } from '../lambdas/api/authz.ts'
 import { bootstrap, kubernetesAddress } from '../lambdas/api/bootstrap.ts'
 import { type Keys, loadOrCreateKeys } from '../lambdas/api/keys.ts'
 import { createKubelet } from '../lambdas/api/kubelet.ts'
+import { ledgerEffect } from '../lambdas/api/ledger-effect.ts'
 import { listen } from '../lambdas/api/listen.ts'
 import { openIdPaths } from '../lambdas/api/openid.ts'
 import { virtualKinds } from '../lambdas/api/reviews.ts'
@@ -16,6 +18,7 @@ import { logHandler } from '../lambdas/api/subresources/log.ts'
 import { tokenHandler } from '../lambdas/api/subresources/token.ts'
 import type { ServedKind } from '../lambdas/reconciler/controller.ts'
 import { startReconciler } from '../lambdas/reconciler/reconciler.ts'
+import { startScheduler } from '../lambdas/scheduler/scheduler.ts'
 import { LmdbBackend } from '../store/backends/lmdb.ts'
 import { Store } from '../store/store.ts'
 import { type Cluster, hostAddress, type Paths, writeAtomically } from './cluster.ts'
@@ -60,7 +63,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     authenticator,
     authorizer,
     admission: admissionPlugins({ ...addresses, authorizer }),
-    effects: admissionEffects,
+    effects: [...admissionEffects, ledgerEffect],
     subresources: { log: logHandler(kubelet), token: tokenHandler(keys.serviceAccount) },
     virtuals: virtualKinds({ authorizer, authenticator }),
     paths: openIdPaths(keys.serviceAccount),
@@ -109,8 +112,15 @@ function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Po
     ports,
     config: { caCertificate: keys.authority, kinds: () => served as readonly ServedKind[] }
   })
+  const schedulerClient = clientOf(api, 'system:kube-scheduler')
+  const scheduler = startScheduler({
+    client: schedulerClient,
+    feed: (listener) => store.onChange(listener),
+    ports,
+    recorder: createEventRecorder({ client: schedulerClient, component: 'default-scheduler', ports })
+  })
   return async () => {
-    await reconciler.stop()
+    await Promise.all([reconciler.stop(), scheduler.stop()])
   }
 }
 

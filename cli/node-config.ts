@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { KeyPair } from '../lambdas/api/certificates.ts'
 import type { Keys } from '../lambdas/api/keys.ts'
 import type { AgentConfig } from '../node-agent/config.ts'
 import { type Cluster, hostAddress, type Paths, writeAtomically } from './cluster.ts'
@@ -19,18 +20,22 @@ export async function writeNodeConfig(what: { paths: Paths; cluster: Cluster; ke
   const files = {
     caFile: join(paths.node, 'ca.crt'),
     certFile: join(paths.node, 'node.crt'),
-    keyFile: join(paths.node, 'node.key')
+    keyFile: join(paths.node, 'node.key'),
+    proxyCertFile: join(paths.node, 'proxy.crt'),
+    proxyKeyFile: join(paths.node, 'proxy.key')
   }
   writeAtomically(files.caFile, keys.authority)
-  if (!isUsable(files.certFile, { authority: keys.authority, nodeIP })) {
-    const issued = await keys.issueServingCertificate({
+  const renew = renewal(keys.authority)
+  await renew(files.certFile, files.keyFile, () =>
+    keys.issueServingCertificate({
       commonName: `system:node:${cluster.nodeName}`,
       organizations: ['system:nodes'],
       hosts: [cluster.nodeName, nodeIP, '127.0.0.1']
     })
-    writeAtomically(files.keyFile, issued.key)
-    writeAtomically(files.certFile, issued.certificate)
-  }
+  )
+  await renew(files.proxyCertFile, files.proxyKeyFile, () =>
+    keys.issueClientCertificate({ commonName: 'system:kube-proxy' })
+  )
   const config: AgentConfig = {
     ...files,
     nodeName: cluster.nodeName,
@@ -59,16 +64,23 @@ function firstNodeCIDR(podCIDR: string): string {
   return podCIDR.replace('/16', '/24')
 }
 
-function isUsable(file: string, wanted: { readonly authority: string; readonly nodeIP: string }): boolean {
+/** Issues a certificate where the file has none, one that is about to expire, or one of another authority or address. */
+function renewal(authority: string) {
+  return async (certFile: string, keyFile: string, issue: () => Promise<KeyPair>): Promise<void> => {
+    if (isUsable(certFile, authority)) return
+    const issued = await issue()
+    writeAtomically(keyFile, issued.key)
+    writeAtomically(certFile, issued.certificate)
+  }
+}
+
+function isUsable(file: string, authority: string): boolean {
   if (!existsSync(file)) return false
   try {
     const certificate = new X509Certificate(readFileSync(file))
+    const serves = certificate.subjectAltName === undefined || certificate.checkIP(hostAddress()) !== undefined
     const ends = certificate.validToDate.getTime()
-    return (
-      ends - Date.now() > RENEW_BEFORE_MS &&
-      certificate.verify(new X509Certificate(wanted.authority).publicKey) &&
-      certificate.checkIP(wanted.nodeIP) !== undefined
-    )
+    return serves && ends - Date.now() > RENEW_BEFORE_MS && certificate.verify(new X509Certificate(authority).publicKey)
   } catch {
     return false
   }

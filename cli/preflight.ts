@@ -112,7 +112,7 @@ export function isExecutable(path: string): boolean {
 
 /** The first executable of that name on the PATH. */
 export function findOnPath(name: string): string | undefined {
-  return (process.env['PATH'] ?? '')
+  return (process.env.PATH ?? '')
     .split(':')
     .map((dir) => `${dir}/${name}`)
     .find(isExecutable)

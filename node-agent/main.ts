@@ -47,7 +47,7 @@ async function run(config: AgentConfig): Promise<void> {
   // The runtime starts while the network is set up.
   const [{ socket }, network] = await Promise.all([
     ensureContainerd(config, ports),
-    startNetwork({ client: proxyClient, ports, config: networkConfigOf(config) })
+    startNetwork({ client: proxyClient, nodeClient: client, ports, config: networkConfigOf(config) })
   ])
   const runtime = connectRuntime(socket, ports)
   const serving = {

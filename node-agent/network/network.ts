@@ -34,7 +34,10 @@ export interface NetworkConfig {
 }
 
 export interface NetworkOptions {
+  /** May list services, endpoint slices and nodes. */
   readonly client: Client
+  /** May list the pods of this node, where that is another identity. */
+  readonly nodeClient?: Client
   readonly ports: Ports
   readonly config: NetworkConfig
   /** For tests: another network namespace, another port than 53. */
@@ -159,7 +162,8 @@ class RunningNetwork implements Network {
   ): void {
     let known: Set<string> = new Set()
     this.unsynced.add(ref.resource)
-    const task = reflect(this.options.client, ref, query, {
+    const { client, nodeClient = client } = this.options
+    const task = reflect(ref.resource === 'pods' ? nodeClient : client, ref, query, {
       signal: this.end.signal,
       ports: this.options.ports,
       onSync: (items) => {
