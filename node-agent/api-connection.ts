@@ -144,10 +144,19 @@ function flat(headers: IncomingHttpHeaders): Record<string, string> {
 }
 
 async function wholeBody(stream: ClientHttp2Stream, type: string): Promise<ApiResponse['body']> {
-  const chunks: Buffer[] = []
-  for await (const chunk of stream) chunks.push(chunk as Buffer)
-  if (stream.rstCode !== 0) throw new Error('the connection to the API broke')
-  const bytes = Buffer.concat(chunks)
+  const bytes = await new Promise<Buffer>((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let ended = false
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.once('end', () => {
+      ended = true
+      resolve(Buffer.concat(chunks))
+    })
+    stream.once('error', reject)
+    stream.once('close', () => {
+      if (!ended) reject(new Error(`the connection to the API broke (HTTP/2 code ${stream.rstCode})`))
+    })
+  })
   if (!type.startsWith('application/json')) return { text: bytes.toString() }
   return { payload: { value: JSON.parse(bytes.toString()), bytes: () => bytes } }
 }

@@ -7,6 +7,7 @@ import { PodWorker } from './pod-worker.ts'
 import type { PodRuntime, RuntimeContainer } from './runtime/runtime.ts'
 
 const ORPHAN_RETRY_MS = 1000
+const MOST_EARLY_ENDS = 1000
 
 export interface ManagerNode {
   readonly nodeName: string
@@ -19,6 +20,8 @@ export class PodManager {
   private readonly workers = new Map<string, PodWorker>()
   /** Which pod a container or sandbox belongs to. */
   private readonly owners = new Map<string, string>()
+  /** Ends that came before their container was seen: one that lives shorter than a look takes. */
+  private readonly earlyEnds = new Set<string>()
   private readonly listeners = new Set<() => void>()
   private stopEvents: (() => void) | undefined
   private synced = false
@@ -126,7 +129,10 @@ export class PodManager {
 
   /** A worker has seen the runtime: whose containers are whose, and who waits for an end. */
   private noticed(worker: PodWorker): void {
-    for (const { id } of worker.runtime.containers) this.owners.set(id, worker.uid)
+    for (const { id } of worker.runtime.containers) {
+      this.owners.set(id, worker.uid)
+      if (this.earlyEnds.delete(id)) worker.containerEnded(id)
+    }
     for (const { id } of worker.runtime.sandboxes) this.owners.set(id, worker.uid)
     for (const listener of this.listeners) listener()
   }
@@ -135,6 +141,13 @@ export class PodManager {
     const owner = this.owners.get(id)
     if (owner !== undefined) this.workers.get(owner)?.containerEnded(id)
     else if (id === '') void this.lookAtAll()
+    else this.remember(id)
+  }
+
+  private remember(id: string): void {
+    this.earlyEnds.add(id)
+    const [oldest] = this.earlyEnds
+    if (this.earlyEnds.size > MOST_EARLY_ENDS && oldest !== undefined) this.earlyEnds.delete(oldest)
   }
 
   /** Ends pods that run though the API does not know them: they were deleted while no agent was here. */

@@ -66,6 +66,7 @@ export class PodTasks {
   private readonly written: Written = new Map()
   private volumes: VolumePaths = new Map()
   private sandbox: SandboxConfig | undefined
+  private readonly removing = new Set<string>()
   private refreshing: Promise<void> | undefined
   private refreshAgain = false
   private renewal: Timer | undefined
@@ -90,10 +91,10 @@ export class PodTasks {
         this.track(action.do, runtime.stopSandbox(action.id), 'sandbox')
         break
       case 'removeSandbox':
-        this.track(action.do, runtime.removeSandbox(action.id))
+        this.remove(action, (id) => runtime.removeSandbox(id))
         break
       case 'removeContainer':
-        this.track(action.do, runtime.removeContainer(action.id))
+        this.remove(action, (id) => runtime.removeContainer(id))
         break
       case 'start':
         for (const { name } of action.containers) this.worker.busy.starting.add(name)
@@ -121,6 +122,18 @@ export class PodTasks {
   close(): void {
     this.closed = true
     this.renewal?.cancel()
+  }
+
+  private remove(
+    action: { readonly do: Action['do']; readonly id: string },
+    call: (id: string) => Promise<void>
+  ): void {
+    if (this.removing.has(action.id)) return
+    this.removing.add(action.id)
+    this.track(
+      action.do,
+      call(action.id).finally(() => this.removing.delete(action.id))
+    )
   }
 
   /** `flag` says to planPod that the action is under way. */

@@ -17,7 +17,7 @@ const NOTHING: PodRuntime = { sandboxes: [], containers: [] }
 /** After a look that failed, because the runtime is away. */
 const RETRY_MS = 500
 /** The runtime tells of an end before its status shows it (measured: up to 114 ms later). */
-const LAG_STEPS_MS = [5, 10, 20, 40, 80, 160]
+const LAG_STEPS_MS = [5, 10, 20, 40, 80, 160, 320, 640]
 
 export class PodWorker {
   readonly uid: string
@@ -211,7 +211,7 @@ export class PodWorker {
     if (action.do === 'event') {
       const all = [...(this.pod.spec?.initContainers ?? []), ...(this.pod.spec?.containers ?? [])]
       const container = all.find((one) => one.name === action.container)
-      this.event(container, 'Warning', action)
+      this.event(container, action.type, action)
       return
     }
     this.tasks.run(action)

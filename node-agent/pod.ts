@@ -12,7 +12,8 @@ import {
   isSidecar,
   isTerminalPhase,
   type PodInput,
-  type PodPlan
+  type PodPlan,
+  type StartFailure
 } from './pod/input.ts'
 import { type Backoff, backoffAfter, crashLoopMessage, wantsInitRun, wantsRun } from './pod/restart.ts'
 import { isStarted, newestOf, podStatus, type Waiting } from './pod/status.ts'
@@ -178,7 +179,7 @@ function planStart(draft: Draft, container: Container, starts: ContainerStart[])
     return
   }
   if (failure !== undefined) {
-    if (failure.later !== undefined) draft.lookAt(failure.later.from)
+    if (failure.later !== undefined) imageBackOff(draft, name, failure.later)
     if (failure.until > input.now) {
       draft.lookAt(failure.until)
       return
@@ -201,7 +202,18 @@ function backOff(draft: Draft, name: string, backoff: Backoff): void {
   draft.lookAt(backoff.until)
   if (statusOf(status, name)?.state?.waiting?.message === message) return
   const text = `Back-off restarting failed container ${name} in pod ${formatPod(pod)}`
-  draft.actions.push({ do: 'event', container: name, reason: 'BackOff', message: text })
+  draft.actions.push({ do: 'event', container: name, type: 'Warning', reason: 'BackOff', message: text })
+}
+
+/** A failed pull becomes a back-off a moment later, and that is told once. */
+function imageBackOff(draft: Draft, name: string, later: NonNullable<StartFailure['later']>): void {
+  const { input, actions } = draft
+  draft.lookAt(later.from)
+  const shown = statusOf(input.status, name)?.state?.waiting?.reason === later.reason
+  if (input.now < later.from || shown || later.event === undefined) return
+  actions.push({ do: 'event', container: name, type: 'Normal', reason: 'BackOff', message: later.event })
+  const message = `Error: ${later.reason}`
+  actions.push({ do: 'event', container: name, type: 'Warning', reason: 'Failed', message })
 }
 
 function statusOf(status: PodStatus, name: string): ContainerStatus | undefined {

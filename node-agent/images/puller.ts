@@ -132,6 +132,7 @@ function failed({ request, image, error, backoffs, key, now }: Failure): StartFa
     later: {
       from: now + SHOWN_AS_ERROR_MS,
       reason: 'ImagePullBackOff',
+      event: `Back-off pulling image "${image}"`,
       message: `Back-off pulling image "${image}": ErrImagePull: ${error.message}`
     }
   }

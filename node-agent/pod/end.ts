@@ -1,5 +1,6 @@
 /** The end of a pod: containers first, sidecars after them, then the sandbox, then what the node kept for it. */
 import type { Pod, PodStatus } from '../../core/kinds/types.ts'
+import { timestamp } from '../../core/ports.ts'
 import type { RuntimeContainer } from '../runtime/runtime.ts'
 import { type Action, type ContainerStop, isSidecar, type PodInput, type PodPlan } from './input.ts'
 import { podStatus } from './status.ts'
@@ -70,6 +71,7 @@ function afterContainers(input: PodInput): Action[] {
 }
 
 function endStatus(input: PodInput, cause: EndCause, ended: boolean): PodStatus {
+  if (input.rejected !== undefined) return rejectedStatus(input, input.rejected)
   const status = podStatus(input, new Map(), { ended, phase: cause.phase })
   const reason = cause.reason ?? input.status.reason
   const message = cause.message ?? input.status.message
@@ -77,5 +79,18 @@ function endStatus(input: PodInput, cause: EndCause, ended: boolean): PodStatus 
     ...status,
     ...(reason === undefined ? {} : { reason }),
     ...(message === undefined ? {} : { message })
+  }
+}
+
+/** Nothing ran and nothing will: there is nothing to say of containers. */
+function rejectedStatus({ status, now, pod }: PodInput, rejected: NonNullable<PodInput['rejected']>): PodStatus {
+  const { generation } = pod.metadata
+  return {
+    ...status,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    phase: 'Failed',
+    reason: rejected.reason,
+    message: rejected.message,
+    startTime: status.startTime ?? timestamp(now)
   }
 }

@@ -19,7 +19,13 @@ export interface StartFailure {
   /** Milliseconds since 1970: no new attempt before. */
   readonly until: number
   /** What the failure is called from a moment on: ErrImagePull becomes ImagePullBackOff. */
-  readonly later?: { readonly from: number; readonly reason: string; readonly message: string }
+  readonly later?: {
+    readonly from: number
+    readonly reason: string
+    readonly message: string
+    /** What the event says. */
+    readonly event?: string
+  }
 }
 
 /** What is under way. The decision starts nothing twice. */
@@ -87,7 +93,13 @@ export type Action =
   | { readonly do: 'start'; readonly sandboxId: string; readonly containers: readonly ContainerStart[] }
   | { readonly do: 'stop'; readonly containers: readonly ContainerStop[] }
   | { readonly do: 'removeContainer'; readonly id: string }
-  | { readonly do: 'event'; readonly container: string; readonly reason: string; readonly message: string }
+  | {
+      readonly do: 'event'
+      readonly container: string
+      readonly type: 'Normal' | 'Warning'
+      readonly reason: string
+      readonly message: string
+    }
   /** Nothing of the pod runs any more: give back volumes and cgroups. */
   | { readonly do: 'finish' }
   /** The pod's end is complete and was asked for: remove it from the API. */

@@ -51,11 +51,12 @@ export function subscribeToExits(subscription: Subscription): () => void {
 
   const open = () => {
     if (stopped || closed.aborted) return
-    const current = client.Subscribe({ filters: ['topic=="/tasks/exit"', 'topic=="/tasks/oom"'] })
+    const current = client.Subscribe({ filters: ['topic=="/tasks/exit"'] })
     stream = current
     current.on('data', (envelope: WireEnvelope) => {
       const event = TaskExit.deserialize(envelope.event?.value ?? Buffer.alloc(0))
-      listener({ id: event.container_id })
+      // Commands that probes run in a container end too.
+      if (event.id === event.container_id) listener({ id: event.id })
     })
     current.on('metadata', () => listener({ id: '' }))
     current.on('error', () => ports.clock.after(RESUBSCRIBE_MS, open))
@@ -97,7 +98,7 @@ interface Packages {
       readonly events: {
         readonly v1: {
           readonly Events: ClientClass<EventsClient>
-          readonly TaskExit: { deserialize(bytes: Buffer): { readonly container_id: string } }
+          readonly TaskExit: { deserialize(bytes: Buffer): { readonly container_id: string; readonly id: string } }
         }
       }
     }
@@ -113,9 +114,7 @@ function loadPackage(file: string): Packages {
   // Nanoseconds do not fit a number: 64-bit fields come as text.
   const definition = loadSync(path, { keepCase: true, longs: String, enums: String, defaults: true })
   const root = grpc.loadPackageDefinition(definition) as unknown as Packages
-  const taskExit = definition['containerd.services.events.v1.TaskExit'] as
-    | { deserialize?: (bytes: Buffer) => { container_id: string } }
-    | undefined
+  const taskExit = definition['containerd.services.events.v1.TaskExit'] as { deserialize?: unknown } | undefined
   if (taskExit?.deserialize !== undefined) Object.assign(root.containerd.services.events.v1, { TaskExit: taskExit })
   loaded.set(file, root)
   return root
