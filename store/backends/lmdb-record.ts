@@ -4,7 +4,7 @@ import type { LogRecord, StoredObject } from '../backend.ts'
 /**
  * How a record lies in LMDB: a header of 40 bytes, then the key, the object's JSON, the replaced object's JSON.
  *
- *     0 format   1 type   2 key's length (u16)   4 CRC-32 of all that follows   8 version   16 replaced   24 at (f64)
+ *     0 CRC-32 of all that follows   4 format   5 type   6 key's length (u16)   8 version   16 replaced   24 at (f64)
  *     32 length of the JSON   36 length of the replaced JSON (u32; NONE: absent)
  */
 const HEADER = 40
@@ -16,9 +16,9 @@ export function encodeRecord(record: LogRecord): Buffer {
   const { bytes, previous } = record
   const keyLength = Buffer.byteLength(record.key)
   const buffer = Buffer.allocUnsafeSlow(HEADER + keyLength + (bytes?.length ?? 0) + (previous?.length ?? 0))
-  buffer[0] = FORMAT
-  buffer[1] = TYPES.indexOf(record.type)
-  buffer.writeUInt16LE(keyLength, 2)
+  buffer[4] = FORMAT
+  buffer[5] = TYPES.indexOf(record.type)
+  buffer.writeUInt16LE(keyLength, 6)
   buffer.writeDoubleLE(record.version, 8)
   buffer.writeDoubleLE(record.replaced, 16)
   buffer.writeDoubleLE(record.at, 24)
@@ -27,18 +27,18 @@ export function encodeRecord(record: LogRecord): Buffer {
   buffer.write(record.key, HEADER)
   if (bytes !== undefined) buffer.set(bytes, HEADER + keyLength)
   if (previous !== undefined) buffer.set(previous, buffer.length - previous.length)
-  buffer.writeUInt32LE(crc32(buffer.subarray(8)), 4)
+  buffer.writeUInt32LE(crc32(buffer.subarray(4)), 0)
   return buffer
 }
 
 /** Throws where the bytes are not what was written. The record keeps a hold on `buffer`. */
 export function decodeRecord(buffer: Buffer): LogRecord {
-  const type = TYPES[buffer[1] ?? NONE]
-  if (buffer.length < HEADER || buffer[0] !== FORMAT || type === undefined) {
+  const type = TYPES[buffer[5] ?? NONE]
+  if (buffer.length < HEADER || buffer[4] !== FORMAT || type === undefined) {
     throw new Error('a record has an unknown format')
   }
-  if (crc32(buffer.subarray(8)) !== buffer.readUInt32LE(4)) throw new Error('a record has a wrong checksum')
-  const start = HEADER + buffer.readUInt16LE(2)
+  if (crc32(buffer.subarray(4)) !== buffer.readUInt32LE(0)) throw new Error('a record has a wrong checksum')
+  const start = HEADER + buffer.readUInt16LE(6)
   const length = buffer.readUInt32LE(32)
   const previousLength = buffer.readUInt32LE(36)
   const end = start + (length === NONE ? 0 : length)
