@@ -70,6 +70,7 @@ export class SnapshotMaker {
 export class Snapshot {
   readonly nodes: readonly NodeInfo[]
   private readonly counts = new Map<string, Counted>()
+  private readonly topologies = new Map<string, Topology>()
   private readonly namespaces: NamespaceLabels
   private readonly onBook: (node: NodeInfo) => void
   private existing: TermSet | undefined
@@ -92,6 +93,24 @@ export class Snapshot {
     return perNode
   }
 
+  /** The nodes' values of a label, as numbers. */
+  topology(key: string): Topology {
+    const known = this.topologies.get(key)
+    if (known !== undefined) return known
+    const domains = new Map<string, number>()
+    const ids = new Int32Array(this.nodes.length).fill(-1)
+    for (const { node, index } of this.nodes) {
+      const value = node.labels[key]
+      if (value === undefined) continue
+      const id = domains.get(value) ?? domains.size
+      domains.set(value, id)
+      ids[index] = id
+    }
+    const topology = { ids, size: domains.size }
+    this.topologies.set(key, topology)
+    return topology
+  }
+
   /** The (anti-)affinity terms of pods that are placed already, each distinct one once. */
   terms(): TermSet {
     if (this.existing !== undefined) return this.existing
@@ -109,6 +128,13 @@ export class Snapshot {
       if (matcher.matches(placed)) perNode[node.index] = (perNode[node.index] ?? 0) + 1
     if (placed.pod.affinity !== undefined) this.existing?.add(node, placed)
   }
+}
+
+export interface Topology {
+  /** By the node's index: the number of its domain; -1: it has no such label. */
+  readonly ids: Int32Array
+  /** How many domains there are. */
+  readonly size: number
 }
 
 interface Counted {

@@ -27,11 +27,11 @@ export const podTopologySpread: FilterPlugin & ScorePlugin = {
     const constraints = declared(cycle, 'DoNotSchedule')
     if (constraints.length === 0) return undefined
     const tests = constraints.map((constraint) => hardTest(cycle, constraint, constraints))
-    return ({ node }) => {
-      for (const { topologyKey, fits } of tests) {
-        const value = node.labels[topologyKey]
-        if (value === undefined) return NO_LABEL
-        if (!fits(value)) return UNEVEN
+    return ({ index }) => {
+      for (const { ids, fits } of tests) {
+        const domain = ids[index] ?? -1
+        if (domain < 0) return NO_LABEL
+        if (!fits(domain)) return UNEVEN
       }
       return undefined
     }
@@ -80,32 +80,39 @@ function byDefault({ candidate }: Cycle): Constraint[] {
   ]
 }
 
-/** Pods by value of the label, over the nodes that take part. `keys`: labels that a node must have to take part. */
-function domainsOf(
-  { snapshot }: Cycle,
-  { topologyKey, matcher, counts }: Constraint,
-  keys: readonly string[]
-): Map<string, number> {
-  const perNode = snapshot.countsOf(matcher)
-  const domains = new Map<string, number>()
+interface Domains {
+  /** By the node's index. */
+  readonly ids: Int32Array
+  /** Pods in each domain, on the nodes that take part. */
+  readonly sums: Int32Array
+  /** 1 for domains in which some node takes part. */
+  readonly taking: Uint8Array
+}
+
+/** `keys`: labels that a node must have to take part. */
+function domainsOf({ snapshot }: Cycle, constraint: Constraint, keys: readonly string[]): Domains {
+  const perNode = snapshot.countsOf(constraint.matcher)
+  const { ids, size } = snapshot.topology(constraint.topologyKey)
+  const others = keys.map((key) => snapshot.topology(key).ids)
+  const sums = new Int32Array(size)
+  const taking = new Uint8Array(size)
   for (const node of snapshot.nodes) {
-    const value = node.node.labels[topologyKey]
-    if (value === undefined || !keys.every((key) => node.node.labels[key] !== undefined) || !counts(node)) continue
-    domains.set(value, (domains.get(value) ?? 0) + (perNode[node.index] ?? 0))
+    const domain = ids[node.index] ?? -1
+    if (domain < 0 || others.some((other) => (other[node.index] ?? -1) < 0) || !constraint.counts(node)) continue
+    taking[domain] = 1
+    sums[domain] = (sums[domain] ?? 0) + (perNode[node.index] ?? 0)
   }
-  return domains
+  return { ids, sums, taking }
 }
 
 function hardTest(cycle: Cycle, constraint: Constraint, all: readonly Constraint[]) {
-  const { topologyKey, maxSkew, minDomains, matcher } = constraint
-  const domains = domainsOf(
-    cycle,
-    constraint,
-    all.map((one) => one.topologyKey)
-  )
-  const least = domains.size < minDomains ? 0 : Math.min(...domains.values())
+  const { maxSkew, minDomains, matcher } = constraint
+  const keys = all.map(({ topologyKey }) => topologyKey)
+  const { ids, sums, taking } = domainsOf(cycle, constraint, keys)
+  const counts = [...sums].filter((_, domain) => taking[domain] === 1)
+  const least = counts.length < minDomains ? 0 : Math.min(...counts)
   const self = matcher.matches(cycle.candidate) ? 1 : 0
-  return { topologyKey, fits: (value: string) => (domains.get(value) ?? 0) + self - least <= maxSkew }
+  return { ids, fits: (domain: number) => (sums[domain] ?? 0) + self - least <= maxSkew }
 }
 
 /** `all`: a node without one of the labels is worst, as it is for constraints that the pod has itself. */
@@ -115,26 +122,39 @@ function spreadScores(
   { constraints, all }: { constraints: readonly Constraint[]; all: boolean }
 ): readonly number[] {
   const parts = constraints.map((constraint) => {
-    const { topologyKey, maxSkew } = constraint
-    const domains = domainsOf(cycle, constraint, [])
-    const present = new Set(nodes.flatMap(({ node }) => node.labels[topologyKey] ?? []))
+    const { ids, sums } = domainsOf(cycle, constraint, [])
     // scoring.go's topologyNormalizingWeight: a constraint with many domains counts for more.
-    return { topologyKey, maxSkew, domains, weight: Math.log(present.size + 2) }
+    return { ids, sums, base: constraint.maxSkew - 1, weight: Math.log(domainsAmong(nodes, ids, sums.length) + 2) }
   })
-  const raw = nodes.map(({ node }) => {
+  const raw = new Float64Array(nodes.length)
+  let most = 0
+  let least = Number.POSITIVE_INFINITY
+  for (const [i, { index }] of nodes.entries()) {
     let score = 0
-    for (const { topologyKey, maxSkew, domains, weight } of parts) {
-      const value = node.labels[topologyKey]
-      if (value !== undefined) score += (domains.get(value) ?? 0) * weight + (maxSkew - 1)
-      else if (all) return undefined
+    for (const { ids, sums, base, weight } of parts) {
+      const domain = ids[index] ?? -1
+      if (domain >= 0) score += (sums[domain] ?? 0) * weight + base
+      else if (all) score = Number.NaN
     }
-    return Math.round(score)
-  })
-  const known = raw.filter((score) => score !== undefined)
-  const most = Math.max(0, ...known)
-  const least = known.length === 0 ? 0 : Math.min(...known)
-  return raw.map((score) => {
-    if (score === undefined) return 0
+    score = Math.round(score)
+    raw[i] = score
+    if (score > most) most = score
+    if (score < least) least = score
+  }
+  return Array.from(raw, (score) => {
+    if (Number.isNaN(score)) return 0
     return most === 0 ? MAX_SCORE : Math.floor((MAX_SCORE * (most + least - score)) / most)
   })
+}
+
+function domainsAmong(nodes: readonly NodeInfo[], ids: Int32Array, size: number): number {
+  const seen = new Uint8Array(size)
+  let count = 0
+  for (const { index } of nodes) {
+    const domain = ids[index] ?? -1
+    if (domain < 0 || seen[domain] === 1) continue
+    seen[domain] = 1
+    count++
+  }
+  return count
 }
