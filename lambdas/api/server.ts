@@ -70,7 +70,8 @@ class Server {
 
   async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>): Promise<ApiResponse> {
     try {
-      const user = await impersonate(request, (await identify()) ?? ANONYMOUS, this.options.authorizer)
+      const sender = (await identify()) ?? ANONYMOUS
+      const user = isActingAs(request) ? await impersonate(request, sender, this.options.authorizer) : sender
       return await this.dispatch(request, user)
     } catch (error) {
       if (error instanceof ApiError) return errorAnswer(error)
@@ -131,6 +132,11 @@ class Server {
     const options = { now: this.options.ports.clock.now(), include: includeObject(request.query) }
     return { ...response, body: { payload: shaped(form.shape, kind, { payload, ...options }) } }
   }
+}
+
+function isActingAs({ headers }: ApiRequest): boolean {
+  for (const name in headers) if (name.startsWith('impersonate-')) return true
+  return false
 }
 
 function isNew(kinds: readonly Kind[]): (kind: Kind) => boolean {

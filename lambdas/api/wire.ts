@@ -90,13 +90,19 @@ export class Wire {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = []
       let size = 0
+      let over = false
       const finish = (settle: () => void) => {
+        if (over) return
+        over = true
         timer.cancel()
         this.held -= size
         input.removeListener('data', data)
         // What still comes is dropped, so that the answer can be read.
-        input.resume()
+        if (!input.readableEnded) input.resume()
         settle()
+      }
+      const gone = () => {
+        if (!over) finish(() => reject(new Gone()))
       }
       const data = (chunk: Buffer) => {
         size += chunk.length
@@ -105,13 +111,13 @@ export class Wire {
         if (this.held > MAX_HELD_BYTES) return finish(() => reject(tooMany()))
         chunks.push(chunk)
       }
-      const timer = this.options.after(this.options.bodyMs, () => finish(() => reject(new Gone())))
+      const timer = this.options.after(this.options.bodyMs, gone)
       if (declared > MAX_BODY_BYTES) return finish(() => reject(tooLarge(MAX_BODY_BYTES)))
       input.on('data', data)
       input.once('end', () => finish(() => resolve(chunks.length === 1 ? chunks[0] : joined(chunks))))
-      input.once('error', () => finish(() => reject(new Gone())))
-      input.once('aborted', () => finish(() => reject(new Gone())))
-      input.once('close', () => finish(() => reject(new Gone())))
+      input.once('error', gone)
+      input.once('aborted', gone)
+      input.once('close', gone)
     })
   }
 
