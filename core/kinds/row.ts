@@ -28,6 +28,13 @@ const DEFAULT_COLUMNS: readonly Column[] = [
   { name: 'Created At', type: 'date', format: '', priority: 0, description: '' }
 ]
 
+/** Subresources whose objects are of another group than their resource. */
+const FOREIGN: Readonly<Record<string, { readonly group: string; readonly version: string }>> = {
+  Scale: { group: 'autoscaling', version: 'v1' },
+  Eviction: { group: 'policy', version: 'v1' },
+  TokenRequest: { group: 'authentication.k8s.io', version: 'v1' }
+}
+
 /**
  * One row of the table. Names, scope, verbs and subresources come from resources.json, columns from columns.json (both
  * read off a real API server); spread the row to override any of them. Every kind gets the indexes that the garbage collector
@@ -47,7 +54,7 @@ export function row(apiVersion: string, resource: string, rules: Rules = {}): Ki
     shortNames: fact.shortNames ?? [],
     categories: fact.categories ?? [],
     verbs: fact.verbs,
-    subresources: fact.subresources ?? [],
+    subresources: (fact.subresources ?? []).map((one) => ({ ...one, ...FOREIGN[one.kind] })),
     storage: fact.group === '' ? fact.resource : `${fact.group}/${fact.resource}`,
     schema: schemaName(fact),
     columns: columnsOf(`${apiVersion}/${resource}`),

@@ -110,7 +110,7 @@ export class TestCluster {
   }
 
   async wherry(command: string, ...args: string[]): Promise<Outcome> {
-    return await execute(WHERRY, [command, '--data-dir', this.dir, ...args], { timeoutMs: 120_000 })
+    return await execute(WHERRY, [command, ...args, '--data-dir', this.dir], { timeoutMs: 120_000 })
   }
 
   async kubectl(args: readonly string[], input?: string): Promise<Outcome> {
