@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { LogRecord, StoredObject } from '../backend.ts'
+import type { LogRecord } from '../backend.ts'
 
 /**
  * How a record lies in LMDB: a header of 40 bytes, then the key, the object's JSON, the replaced object's JSON.
@@ -61,12 +61,6 @@ export function versionOf(buffer: Buffer): number {
 /** When the record was written, without a look at the rest. */
 export function timeOf(buffer: Buffer): number {
   return buffer.readDoubleLE(24)
-}
-
-/** A live object's record, or a tombstone. */
-export function decodeObject(buffer: Buffer): StoredObject {
-  const { key, version, at, bytes } = decodeRecord(buffer)
-  return { key, version, at, bytes }
 }
 
 export function encodeTombstone({ key, version, replaced, at }: LogRecord): Buffer {

@@ -12,7 +12,7 @@ import type {
   TransactionResult
 } from '../backend.ts'
 import { checkFile, damaged, holdFolder } from './lmdb-file.ts'
-import { decodeObject, decodeRecord, encodeRecord, encodeTombstone, timeOf, versionOf } from './lmdb-record.ts'
+import { decodeRecord, encodeRecord, encodeTombstone, timeOf, versionOf } from './lmdb-record.ts'
 
 /** Address space, not disk: LMDB maps so much at once, and grows when it is full. */
 const MAP_BYTES = 2 ** 36
@@ -109,11 +109,11 @@ export class LmdbBackend implements Backend {
   }
 
   async get(resource: string, key: string): Promise<StoredObject | undefined> {
-    return this.find(`${resource} ${key}`)
+    return this.find(resource, key)
   }
 
   async getMany(resource: string, keys: readonly string[]): Promise<readonly (StoredObject | undefined)[]> {
-    return keys.map((key) => this.find(`${resource} ${key}`))
+    return keys.map((key) => this.find(resource, key))
   }
 
   async reserve(resource: string, count: number): Promise<number> {
@@ -178,7 +178,7 @@ export class LmdbBackend implements Backend {
     const objects: StoredObject[] = []
     for (const { value } of this.objects.getRange(rangeOf(`${resource} `, query))) {
       if (objects.length === query.limit) return { objects, next: objects.at(-1)?.key }
-      objects.push(this.sound(() => decodeObject(value)))
+      objects.push(this.objectOf(resource, value))
     }
     return { objects, next: undefined }
   }
@@ -203,19 +203,19 @@ export class LmdbBackend implements Backend {
   }
 
   async trim(resource: string, before: number, limit: number): Promise<boolean> {
-    return await this.write(() => {
+    return await this.write((batch) => {
       const { frontier } = this.numbersOf(resource)
       const range = { start: logKey(resource, 0), end: logKey(resource, frontier + 1) }
       let removed = 0
       for (const { key, value } of this.log.getRange(range)) {
         if (timeOf(value) >= before) return false
         if (removed++ === limit) return true
-        const record = this.sound(() => decodeRecord(value))
         void this.log.remove(key)
-        if (record.type !== 'delete') continue
-        const name = `${resource} ${record.key}`
-        const tombstone = this.tombstones.getBinaryFast(name)
-        if (tombstone !== undefined && versionOf(tombstone) === record.version) void this.tombstones.remove(name)
+        this.outlive(
+          batch,
+          resource,
+          this.sound(() => decodeRecord(value))
+        )
       }
       return false
     })
@@ -237,14 +237,13 @@ export class LmdbBackend implements Backend {
   private applyCommit(batch: Batch, items: readonly TransactionItem[]): TransactionResult {
     let refused: TransactionResult | undefined
     for (const [item, { resource, expected, record }] of items.entries()) {
-      const name = `${resource} ${record.key}`
-      const held = this.held(batch, name)
+      const held = this.held(batch, `${resource} ${record.key}`)
       if ((held?.live === true ? held.version : 0) !== expected) {
-        const current = held?.live === true ? this.current(batch, name) : undefined
+        const current = held?.live === true ? this.current(batch, resource, record.key) : undefined
         return { ok: false, reason: 'object', item, current }
       }
       if (this.hasRecord(batch, logKey(resource, record.version)) || (held?.version ?? 0) >= record.version) {
-        refused ??= { ok: false, reason: 'number', item, current: this.current(batch, name) }
+        refused ??= { ok: false, reason: 'number', item, current: this.current(batch, resource, record.key) }
       }
     }
     if (refused !== undefined) return refused
@@ -262,13 +261,20 @@ export class LmdbBackend implements Backend {
       batch.objects.set(name, { key, version, at, bytes: undefined })
     } else {
       if (record.replaced === 0) void this.tombstones.remove(name)
-      const object = record.previous === undefined ? encoded : encodeRecord({ ...record, previous: undefined })
-      void this.objects.put(name, object)
+      void this.objects.put(name, encodeRecord({ ...record, bytes: undefined, previous: undefined }))
       batch.objects.set(name, { key, version, at, bytes: record.bytes })
     }
     for (const term of removed) void this.terms.remove(termKey(resource, term, key))
     for (const term of added) void this.terms.put(termKey(resource, term, key), EMPTY)
     this.putRecord(batch, { resource, version, encoded })
+  }
+
+  /** What is left of a record that the log forgets: its object, if it is the current one, has to have its own JSON now. */
+  private outlive(batch: Batch, resource: string, record: LogRecord): void {
+    const name = `${resource} ${record.key}`
+    if (record.type === 'fence' || this.held(batch, name)?.version !== record.version) return
+    if (record.type === 'delete') void this.tombstones.remove(name)
+    else void this.objects.put(name, encodeRecord({ ...record, previous: undefined }))
   }
 
   private putRecord(batch: Batch, of: { resource: string; version: number; encoded: Buffer }): void {
@@ -291,17 +297,33 @@ export class LmdbBackend implements Backend {
     return dead === undefined ? undefined : { version: versionOf(dead), live: false }
   }
 
-  private current(batch: Batch, name: string): StoredObject | undefined {
-    return batch.objects.get(name) ?? this.find(name)
+  private current(batch: Batch, resource: string, key: string): StoredObject | undefined {
+    return batch.objects.get(`${resource} ${key}`) ?? this.find(resource, key)
   }
 
   private hasRecord(batch: Batch, name: string): boolean {
     return batch.records.has(name) || this.log.getBinaryFast(name) !== undefined
   }
 
-  private find(name: string): StoredObject | undefined {
-    const value = this.objects.getBinary(name) ?? this.tombstones.getBinary(name)
-    return value === undefined ? undefined : this.sound(() => decodeObject(value))
+  private find(resource: string, key: string): StoredObject | undefined {
+    const name = `${resource} ${key}`
+    const live = this.objects.getBinary(name)
+    if (live !== undefined) return this.objectOf(resource, live)
+    const dead = this.tombstones.getBinary(name)
+    if (dead === undefined) return undefined
+    const { version, at } = this.sound(() => decodeRecord(dead))
+    return { key, version, at, bytes: undefined }
+  }
+
+  /** An object's JSON is in the log record of its version as long as the log has it: written once, not twice. */
+  private objectOf(resource: string, value: Buffer): StoredObject {
+    return this.sound(() => {
+      const { key, version, at, bytes } = decodeRecord(value)
+      if (bytes !== undefined) return { key, version, at, bytes }
+      const record = this.log.getBinary(logKey(resource, version))
+      if (record === undefined) throw new Error(`the log has lost ${resource} ${key}@${version}`)
+      return { key, version, at, bytes: decodeRecord(record).bytes }
+    })
   }
 
   private write<T>(apply: (batch: Batch) => T): Promise<T> {
