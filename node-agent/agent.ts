@@ -83,19 +83,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await server.close()
     }
   }
-  void reflect(client, services, {}, { ports, signal, ...collectInto(known) })
+  void reflect(client, services, { ports, signal, ...collectInto(known) })
   manager.start(signal)
-  void reflect(
-    client,
-    pods,
-    { fieldSelector: `spec.nodeName=${config.nodeName}` },
-    {
-      ports,
-      signal,
-      onSync: (items) => manager.sync(items),
-      onEvents: (events) => manager.apply(events)
-    }
-  )
+  void reflect(client, pods, {
+    query: { fieldSelector: `spec.nodeName=${config.nodeName}` },
+    ports,
+    signal,
+    onSync: (items) => manager.sync(items),
+    onEvents: (events) => manager.apply(events)
+  })
   every(ports, { ms: RELIST_MS, signal }, async () => manager.lookAtAll())
   every(ports, { ms: ROTATE_MS, signal }, () =>
     rotateLogs(runtime, manager.runningContainers(), { now: ports.clock.now(), limits: ROTATION })

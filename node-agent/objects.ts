@@ -71,7 +71,8 @@ export function createObjects(client: Client, ports: Ports, onChange: (podUid: s
       for (const user of [...entry.users]) onChange(user)
     }
     const query = { namespace: at.namespace, fieldSelector: `metadata.name=${at.name}` }
-    void reflect(client, ref, query, {
+    void reflect(client, ref, {
+      query,
       ports,
       signal: entry.stop.signal,
       onSync: (items) => take(items[0]),

@@ -142,10 +142,9 @@ export class PodWorker {
     this.onSeen()
     await this.readMessages()
     if (this.closed) return
-    const input = this.input()
-    const plan = planPod(input)
+    this.probe()
+    const plan = planPod(this.input())
     this.report(plan)
-    this.probe(input, plan)
     for (const action of plan.actions) this.act(action)
     if (plan.again !== undefined) this.lookAt(plan.again)
   }
@@ -177,17 +176,18 @@ export class PodWorker {
     if (!this.gone) this.node.statuses.set(this.pod, status)
   }
 
-  private probe(input: PodInput, { ending }: PodPlan): void {
-    const names = [...(this.pod.spec?.initContainers ?? []), ...(this.pod.spec?.containers ?? [])]
+  private probe(): void {
+    const specs = [...(this.pod.spec?.initContainers ?? []), ...(this.pod.spec?.containers ?? [])]
     const running = this.runtime.containers.filter(
       (one) =>
-        one.state === 'running' && !this.busy.starting.has(one.name) && names.some((spec) => spec.name === one.name)
+        one.state === 'running' && !this.busy.starting.has(one.name) && specs.some((spec) => spec.name === one.name)
     )
+    const sandbox = this.runtime.sandboxes.find((one) => one.ready)
     this.prober.sync({
       pod: this.pod,
-      podIP: input.status.podIP ?? this.status.podIP ?? '',
+      podIP: (this.pod.spec?.hostNetwork === true ? this.node.hostIPs[0] : sandbox?.ips[0]) ?? '',
       running,
-      ending,
+      ending: this.endingSince !== undefined || this.pod.metadata.deletionTimestamp !== undefined,
       known: (id) => this.knownHealth(id, running)
     })
   }

@@ -88,7 +88,7 @@ function containerStatus(statuses: Statuses, container: Container, role: 'init' 
   if (previous !== undefined || (last !== undefined && last.containerID !== status.containerID)) {
     status.lastState = { terminated: last }
   }
-  applyWaiting(statuses, container, { status, current, role })
+  applyWaiting(statuses, container, { status, current, role, before })
   const running = current?.state === 'running' && status.state?.running !== undefined
   const started = running && isStarted(input, container, current)
   const isReady = container.readinessProbe === undefined || input.health.get(current?.id ?? '')?.ready === true
@@ -179,21 +179,29 @@ interface Shown {
   readonly status: ContainerStatus
   readonly current: RuntimeContainer | undefined
   readonly role: 'init' | 'main'
+  readonly before: ContainerStatus | undefined
 }
 
 /** A container that should run but cannot start now waits, and its end moves to lastState. */
 function applyWaiting({ input, waiting, ended }: Statuses, container: Container, shown: Shown): void {
-  const { status, current, role } = shown
+  const { status, current, role, before } = shown
   if (ended || current?.state === 'running') return
   const again =
     current === undefined ||
     (role === 'init' && !isSidecar(container)
       ? wantsInitRun(input.pod, container, current)
       : wantsRun(input.pod, container, current))
-  const reason = waiting.get(container.name) ?? failureReason(input, container.name)
+  const reason = waiting.get(container.name) ?? failureReason(input, container.name) ?? lastBackOff(before)
   if (!again || reason === undefined) return
   if (status.state?.terminated !== undefined) status.lastState = { terminated: status.state.terminated }
   status.state = { waiting: { reason: reason.reason, ...(reason.message === '' ? {} : { message: reason.message }) } }
+}
+
+/** While the next start is under way, a container that was backing off still says so. */
+function lastBackOff(before: ContainerStatus | undefined): Waiting | undefined {
+  const waiting = before?.state?.waiting
+  if (waiting?.reason !== 'CrashLoopBackOff') return undefined
+  return { reason: waiting.reason, message: waiting.message ?? '' }
 }
 
 function failureReason(input: PodInput, name: string): Waiting | undefined {
@@ -210,7 +218,6 @@ interface PhaseInput {
 }
 
 function phaseOf({ pod, inits, mains, ended }: PhaseInput): string {
-  const policy = pod.spec?.restartPolicy ?? 'Always'
   const init = initProgress(pod, inits)
   if (init === 'failed') return 'Failed'
   let running = 0
@@ -230,7 +237,6 @@ function phaseOf({ pod, inits, mains, ended }: PhaseInput): string {
   if (running > 0) return 'Running'
   if (stopped === 0) return 'Pending'
   if (mains.some((status) => runsAgain(pod, status))) return 'Running'
-  if (policy === 'Always') return 'Running'
   return stopped === succeeded
     ? 'Succeeded'
     : policy === 'Never'

@@ -171,6 +171,7 @@ disabled_plugins = [
       runtime_type = "io.containerd.runc.v2"
       [${cri}.containerd.runtimes.runc.options]
         SystemdCgroup = false
+        Root = "${state}/runc"
   [${cri}.cni]
     bin_dir = "${existsSync('/usr/lib/cni') ? '/usr/lib/cni' : '/opt/cni/bin'}"
     conf_dir = "${cniConf}"
