@@ -62,20 +62,15 @@ async function run(script: (() => ApiResponse)[], onEvent?: () => void) {
     return next()
   }
   const describe = (item: ConfigMap) => `${item.metadata.name}@${item.metadata.resourceVersion}`
-  await reflect(
-    new Client(send),
-    configMaps,
-    {},
-    {
-      onSync: (items) => heard.push(`sync ${items.map(describe).join(' ')}`),
-      onEvents: (events) => {
-        onEvent?.()
-        for (const event of events) heard.push(`${event.type} ${describe(event.object)}`)
-      },
-      signal: end.signal,
-      ports: testPorts(pauses)
-    }
-  )
+  await reflect(new Client(send), configMaps, {
+    onSync: (items) => heard.push(`sync ${items.map(describe).join(' ')}`),
+    onEvents: (events) => {
+      onEvent?.()
+      for (const event of events) heard.push(`${event.type} ${describe(event.object)}`)
+    },
+    signal: end.signal,
+    ports: testPorts(pauses)
+  })
   return { asked, heard, pauses }
 }
 

@@ -5,6 +5,8 @@ import type { Resource } from './object.ts'
 import { type Ports, sleep } from './ports.ts'
 
 export interface ReflectOptions<T> {
+  /** Default: all objects of the resource. */
+  readonly query?: Omit<ListQuery, 'resourceVersion' | 'limit' | 'continue'>
   /** All objects, at first and after every break that a watch cannot bridge: what is not among them is gone. */
   readonly onSync: (items: readonly T[]) => void
   /** What changed since, in order; never empty, never a bookmark. An object may come twice, never an older one later. */
@@ -29,10 +31,9 @@ const WATCH_LIFE_MS = 300_000
 export async function reflect<T extends Resource>(
   client: Client,
   ref: ResourceRef<T>,
-  query: Omit<ListQuery, 'resourceVersion' | 'limit' | 'continue'>,
   options: ReflectOptions<T>
 ): Promise<void> {
-  const { signal, ports } = options
+  const { signal, ports, query = {} } = options
   let version: string | undefined
   let failures = 0
   while (!signal.aborted) {
@@ -46,7 +47,7 @@ export async function reflect<T extends Resource>(
       const started = ports.clock.now()
       const watched: Progress = { version, received: false }
       try {
-        await watchOnce(client, ref, { ...options, query, progress: watched })
+        await watchOnce(client, ref, { ...options, progress: watched })
       } finally {
         version = watched.version
         if (watched.received || ports.clock.now() - started > MAX_PAUSE_MS) failures = 0
@@ -74,7 +75,7 @@ class CallbackError extends Error {}
 async function watchOnce<T extends Resource>(
   client: Client,
   ref: ResourceRef<T>,
-  options: ReflectOptions<T> & { readonly query: ListQuery; readonly progress: Progress }
+  options: ReflectOptions<T> & { readonly progress: Progress }
 ): Promise<void> {
   const { progress, ports, signal } = options
   const life = new AbortController()

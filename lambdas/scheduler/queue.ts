@@ -29,7 +29,10 @@ interface Entry extends Queued {
   timer: Timer | undefined
 }
 
-/** kube-scheduler's podInitialBackoffSeconds and podMaxBackoffSeconds. */
+/**
+ * kube-scheduler's podInitialBackoffSeconds and podMaxBackoffSeconds. They spare a busy scheduler: while nothing else is
+ * to be tried, a pod is tried as soon as something happens (its SchedulerPopFromBackoffQ).
+ */
 const FIRST_BACKOFF_MS = 1000
 const MAX_BACKOFF_MS = 10_000
 
@@ -121,7 +124,7 @@ export class SchedulingQueue {
     entry.failedAt = this.ports.clock.now()
     entry.wakers = wakers
     const missed = [...wakers].some((waker) => (this.lastWoken.get(waker) ?? -1) > entry.takenAt)
-    if (entry.changed) this.activate(entry)
+    if (entry.changed || (missed && this.active.size === 0)) this.activate(entry)
     else if (missed) this.later(entry, backoffMs(entry))
     else {
       entry.state = 'waiting'

@@ -12,7 +12,7 @@ import { removeConflist, writeConflist } from './cni.ts'
 import { Directory } from './dns.ts'
 import { DnsServer } from './dns-server.ts'
 import { mtuOf, NodeRoutes, setUpHost, tableName, tearDownHost } from './host.ts'
-import { replaceAll, ServiceProxy } from './proxy.ts'
+import { ServiceProxy, tellAll } from './proxy.ts'
 import { ProxyApplier, removeTable } from './proxy-apply.ts'
 import { type Run, run as runHere } from './run.ts'
 
@@ -163,11 +163,12 @@ class RunningNetwork implements Network {
     let known: Set<string> = new Set()
     this.unsynced.add(ref.resource)
     const { client, nodeClient = client } = this.options
-    const task = reflect(ref.resource === 'pods' ? nodeClient : client, ref, query, {
+    const task = reflect(ref.resource === 'pods' ? nodeClient : client, ref, {
+      query,
       signal: this.end.signal,
       ports: this.options.ports,
       onSync: (items) => {
-        known = replaceAll(known, items, set)
+        known = tellAll({ known, items }, set)
         this.synced(ref.resource)
       },
       onEvents: (events) => {

@@ -151,9 +151,8 @@ export class SliceIndex {
 }
 
 /** Tells `set` of a whole list: of each object in it, and of each known key that is not. Returns the keys now known. */
-export function replaceAll<T extends Resource>(
-  known: ReadonlySet<string>,
-  items: readonly T[],
+export function tellAll<T extends Resource>(
+  { known, items }: { known: ReadonlySet<string>; items: readonly T[] },
   set: (key: string, item: T | undefined) => void
 ): Set<string> {
   const keys = new Set<string>()
