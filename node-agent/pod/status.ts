@@ -237,13 +237,7 @@ function phaseOf({ pod, inits, mains, ended }: PhaseInput): string {
   if (running > 0) return 'Running'
   if (stopped === 0) return 'Pending'
   if (mains.some((status) => runsAgain(pod, status))) return 'Running'
-  return stopped === succeeded
-    ? 'Succeeded'
-    : policy === 'Never'
-      ? 'Failed'
-      : stopped > succeeded
-        ? 'Failed'
-        : 'Running'
+  return stopped === succeeded ? 'Succeeded' : 'Failed'
 }
 
 function runsAgain(pod: Pod, status: ContainerStatus): boolean {
