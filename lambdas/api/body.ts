@@ -6,7 +6,7 @@ import { apiVersionOf } from '../../core/kinds/kind.ts'
 import resources from '../../core/kinds/resources.json' with { type: 'json' }
 import { copyJson } from './copy.ts'
 import { badRequest } from './failures.ts'
-import { JsonError, jsonKind, parseJson } from './go-json.ts'
+import { JsonError, jsonKind, parseJson, tooDeep } from './go-json.ts'
 
 /** What a body must be, as far as messages name it. */
 export interface Wanted {
@@ -55,6 +55,8 @@ export function mediaType(header: string | undefined): string {
 
 /** YAML is heavy and rare: loaded when first met. Aliases are limited, or a few lines could fill the memory. */
 export async function yamlToJson(text: string): Promise<string> {
+  // The parser takes a second for what is only brackets.
+  if (tooDeep(text)) throw badRequest('error converting YAML to JSON: yaml: exceeded max depth')
   const { parse } = await import('yaml')
   try {
     return JSON.stringify(parse(text, { maxAliasCount: 100, logLevel: 'silent' }) ?? null)

@@ -16,7 +16,8 @@ export function parseJson(text: string): unknown {
   }
 }
 
-function tooDeep(text: string): boolean {
+/** Whether brackets and braces outside of double quotes nest deeper than any honest object's. */
+export function tooDeep(text: string): boolean {
   let depth = 0
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {

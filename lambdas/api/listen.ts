@@ -156,11 +156,12 @@ class ApiListener implements Listener {
     this.http2.on('sessionError', () => {})
     this.http2.on('stream', (stream, headers) => this.stream(stream, headers))
     this.http1.on('request', (request, response) => this.request(request, response))
-    this.http1.on('clientError', (_error, socket) => {
+    this.http1.on('clientError', (error, socket) => {
       if (!socket.writable) return void socket.destroy()
-      socket.end(
-        'HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n400 Bad Request'
-      )
+      const code = (error as { code?: string }).code
+      const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+      const head = `HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close`
+      socket.end(`${head}\r\n\r\n${status}`)
     })
   }
 

@@ -111,7 +111,8 @@ export class Wire {
         if (this.held > MAX_HELD_BYTES) return finish(() => reject(tooMany()))
         chunks.push(chunk)
       }
-      const timer = this.options.after(this.options.bodyMs, gone)
+      // What came while this process was busy is read first.
+      const timer = this.options.after(this.options.bodyMs, () => setImmediate(() => setImmediate(gone)))
       if (declared > MAX_BODY_BYTES) return finish(() => reject(tooLarge(MAX_BODY_BYTES)))
       input.on('data', data)
       input.once('end', () => finish(() => resolve(chunks.length === 1 ? chunks[0] : joined(chunks))))
