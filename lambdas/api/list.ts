@@ -2,7 +2,7 @@
 import type { ApiResponse, Payload } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
-import { fieldSelectorMatcher, parseLabelSelector } from '../../core/selector.ts'
+import { fieldSelectorMatcher, type LabelMatcher, type Labels, parseLabelSelector } from '../../core/selector.ts'
 import type { Entry, ListOptions, ListResult } from '../../store/store.ts'
 import { jsonAnswer } from './answers.ts'
 import { badRequest } from './failures.ts'
@@ -66,8 +66,22 @@ export function selectionOf(at: ResourceRequest, settings: ListSettings): Select
     store: {
       ...(kind.namespaced && namespace !== undefined && namespace !== '' ? { prefix: `${namespace}/` } : {}),
       ...(index === undefined ? {} : { index }),
-      ...(selective ? { filter: (entry: Entry) => picks(entry.value) } : {})
+      ...(selective ? { filter: fields.everything ? byLabels(labels) : (entry: Entry) => picks(entry.value) } : {})
     }
+  }
+}
+
+/** Labels of versions that a selector looked at: the whole object is parsed for them only once. */
+const knownLabels = new WeakMap<Entry, { readonly labels: Labels }>()
+
+function byLabels(matcher: LabelMatcher): (entry: Entry) => boolean {
+  return (entry) => {
+    let known = knownLabels.get(entry)
+    if (known === undefined) {
+      known = { labels: entry.value.metadata.labels }
+      knownLabels.set(entry, known)
+    }
+    return matcher.matches(known.labels)
   }
 }
 

@@ -198,6 +198,8 @@ function pathsOf(document: string, kind: Kind): Json {
     paths[`${root}/${kind.resource}`] = operations(kind, { verbs: ['list'], on: ['list'], schema, named: false })
   }
   for (const { name, kind: sub, group, version, verbs } of kind.subresources) {
+    // Options of connections (exec, proxy) are no objects and have no schema.
+    if (!Object.hasOwn(SCHEMAS, subSchema(kind, sub))) continue
     const of = { ...kind, kind: sub, group: group ?? kind.group, version: version ?? kind.version }
     paths[`${named}/${name}`] = operations(of, {
       verbs,

@@ -13,6 +13,8 @@ import type { ApiContext, ResourceRequest } from './types.ts'
 
 /** Kubernetes ends a watch without a timeout after a random time in [1, 2) of this: 30 minutes. */
 const MIN_TIMEOUT_MS = 1_800_000
+/** A timer's longest time is 24 days. */
+const MAX_TIMEOUT_MS = 86_400_000
 const BOOKMARK_EVERY_MS = 60_000
 /** The last bookmark comes so long before a watch ends. */
 const LAST_BOOKMARK_MS = 2_000
@@ -48,7 +50,8 @@ async function* lines(watcher: Watcher): AsyncGenerator<Lines, void, undefined> 
   const stop = new AbortController()
   const abort = () => stop.abort()
   const asked = settings.timeoutSeconds ?? 0
-  const timeoutMs = asked > 0 ? asked * 1000 : MIN_TIMEOUT_MS * (1 + context.ports.random.next())
+  const timeoutMs =
+    asked > 0 ? Math.min(asked * 1000, MAX_TIMEOUT_MS) : MIN_TIMEOUT_MS * (1 + context.ports.random.next())
   const endsAt = context.ports.clock.now() + timeoutMs
   const timer = context.ports.clock.after(timeoutMs, abort)
   at.request.signal?.addEventListener('abort', abort, { once: true })
