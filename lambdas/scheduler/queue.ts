@@ -141,7 +141,12 @@ export class SchedulingQueue {
   /** Something happened; `concerns` may spare pods that it cannot help. */
   wake(waker: Waker, concerns: (queued: Queued, wakers: ReadonlySet<Waker>) => boolean = () => true): void {
     this.lastWoken.set(waker, ++this.cycle)
-    for (const entry of this.waiting) if (entry.wakers.has(waker) && concerns(entry, entry.wakers)) this.release(entry)
+    const idle = this.active.size === 0
+    for (const entry of this.waiting) {
+      if (!entry.wakers.has(waker) || !concerns(entry, entry.wakers)) continue
+      if (idle) this.activate(entry)
+      else this.release(entry)
+    }
   }
 
   size(): { active: number; all: number } {
