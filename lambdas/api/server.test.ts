@@ -622,8 +622,8 @@ describe('lists', () => {
 describe('watches', () => {
   const watch = async (query: string, how: Ask = {}) =>
     (await t.ask('GET', `${CORE}/configmaps?watch=1${query}`, how)).response
-  const told = (lines: { type: string; object: { metadata?: { name?: string } } }[]) =>
-    lines.map(({ type, object }) => `${type} ${object.metadata?.name ?? ''}`)
+  const told = (lines: { type: string; object: { metadata: { name?: string | undefined } } }[]) =>
+    lines.map(({ type, object }) => `${type} ${object.metadata.name ?? ''}`)
 
   test('from a version: each change once, in order', async () => {
     await a()

@@ -234,12 +234,11 @@ class WireRequest implements ApiRequest {
   }
 }
 
+/** false: the reader is behind, wait for "drain". */
+type Write<T> = (output: Writable, part: T) => boolean
+
 /** Writes all that comes, waiting for a slow reader; ends the source when the reader has gone. */
-async function pump<T>(
-  output: Writable,
-  source: AsyncIterable<T>,
-  write: (output: Writable, part: T) => boolean
-): Promise<void> {
+async function pump<T>(output: Writable, source: AsyncIterable<T>, write: Write<T>): Promise<void> {
   for await (const part of source) {
     if (output.destroyed) return
     if (!write(output, part)) await drained(output)

@@ -122,7 +122,8 @@ function numberAt(object: unknown, path: readonly string[]): number {
 }
 
 /** A copy with one field changed; what lies on the way to it is copied too. */
-function withField(object: KubeObject, [field = '', ...rest]: readonly string[], value: number): KubeObject {
+function withField(object: KubeObject, path: readonly string[], value: number): KubeObject {
+  const [field = '', ...rest] = path
   const inner = (object[field] ?? {}) as KubeObject
   return { ...object, [field]: rest.length === 0 ? value : withField(inner, rest, value) }
 }
