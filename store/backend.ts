@@ -6,6 +6,12 @@
  * Readers are strong: a read that starts after a write's promise resolved sees that write.
  */
 
+/**
+ * The version of a resource that was never written, and so the lowest that anybody can hold: 0 has a meaning of its own
+ * in Kubernetes.
+ */
+export const EMPTY_VERSION = 1
+
 /** What is stored at one key. Without bytes it is a tombstone: the key was deleted at `version`. */
 export interface StoredObject {
   readonly key: string
@@ -84,12 +90,13 @@ export interface Backend {
   getMany(resource: string, keys: readonly string[]): Promise<readonly (StoredObject | undefined)[]>
 
   /**
-   * Raises `reserved` by `count` and returns the first of the new numbers (1 for a new resource). No two calls get the
+   * Raises `reserved` by `count` and returns the first of the new numbers (EMPTY_VERSION + 1 for a new resource). No two calls get the
    * same number, save that a number whose every holder is gone, and that nobody can have seen in the log, may come
    * again after a restart. The caller has read what it replaces before it reserves.
    */
   reserve(resource: string, count: number): Promise<number>
 
+  /** Both are EMPTY_VERSION for a new resource. */
   counter(resource: string): Promise<Counter>
 
   /**

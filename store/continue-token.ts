@@ -31,11 +31,6 @@ export function decodeToken(token: string, prefix: string): Position {
   return { version: v === INCONSISTENT ? undefined : v, after }
 }
 
-/** The token with which a client may go on, without a snapshot, after this one has expired. */
-export function restartToken(token: string): string {
-  return encodeToken({ version: undefined, after: decodeToken(token, '').after })
-}
-
 function invalid(why: string): ApiError {
   return new ApiError('BadRequest', `continue key is not valid: ${why}`)
 }

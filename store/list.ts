@@ -37,7 +37,7 @@ export async function list(state: ResourceState, backend: Backend, options: List
   const prefix = options.prefix ?? ''
   const token = options.continue === undefined ? undefined : decodeToken(options.continue, prefix)
   let version = token === undefined ? options.exact : token.version
-  await checkVersions(state, backend, version, options.notOlderThan)
+  await checkReached(state, backend, Math.max(version ?? 0, options.notOlderThan ?? 0))
   const term = options.index === undefined ? undefined : `${options.index.name}=${options.index.value}`
   const expired = () => (token === undefined ? expiredExact() : expiredToken())
   const scan: Scan = { state, backend, options, prefix, term, expired }
@@ -82,13 +82,8 @@ export async function resolvedHead(state: ResourceState, backend: Backend): Prom
   return reserved
 }
 
-async function checkVersions(
-  state: ResourceState,
-  backend: Backend,
-  exact: number | undefined,
-  notOlderThan: number | undefined
-): Promise<void> {
-  const wanted = Math.max(exact ?? 0, notOlderThan ?? 0)
+/** Throws ApiError Timeout for a version that nobody can have seen yet. */
+async function checkReached(state: ResourceState, backend: Backend, wanted: number): Promise<void> {
   if (wanted <= state.sequence.frontier) return
   const { reserved } = await backend.counter(state.name)
   if (wanted > reserved) throw tooLarge(wanted, state.sequence.frontier)

@@ -4,6 +4,7 @@ import type { KubeObject } from '../core/object.ts'
 import type { Ports, Timer } from '../core/ports.ts'
 import type { Backend } from './backend.ts'
 import { type CommitContext, commit } from './commit.ts'
+import { decodeToken, encodeToken } from './continue-token.ts'
 import { ParsedBudget, type StoredEntry } from './entry.ts'
 import { list, resolvedHead } from './list.ts'
 import type { Indexes } from './mirror.ts'
@@ -96,6 +97,14 @@ export interface StoreApi {
   /** In-process doorbell: called after each commit that the frontier has passed. Returns its removal. */
   onChange(listener: (changes: readonly Change[]) => void): () => void
   close(): Promise<void>
+}
+
+/**
+ * For an expired continue token: the one with which a client may go on without a snapshot, as kube-apiserver offers in
+ * metadata.continue of its 410. Throws ApiError BadRequest for what is no token.
+ */
+export function restartToken(token: string): string {
+  return encodeToken({ version: undefined, after: decodeToken(token, '').after })
 }
 
 export interface StoreOptions {
@@ -283,7 +292,13 @@ export class Store implements StoreApi {
   private ring(): void {
     const changes = this.changes
     this.changes = []
-    for (const listener of this.listeners) listener(changes)
+    for (const listener of this.listeners) {
+      try {
+        listener(changes)
+      } catch (error) {
+        this.ports.log.error({ error }, 'a listener to changes failed')
+      }
+    }
   }
 
   private scheduleTrim(everyMs: number): void {
@@ -299,9 +314,11 @@ export class Store implements StoreApi {
   private async trim(): Promise<void> {
     const before = this.ports.clock.now() - this.keptMs
     for (const resource of await this.backend.resources()) {
-      const state = await this.state(resource)
-      await this.backend.advance(resource, state.sequence.frontier)
-      state.local?.tail.trim(before)
+      const state = this.states.get(resource)
+      if (state instanceof ResourceState) {
+        await this.backend.advance(resource, state.sequence.frontier)
+        state.local?.tail.trim(before)
+      }
       while (!this.closed && (await this.backend.trim(resource, before, TRIM_CHUNK)));
     }
   }

@@ -1,6 +1,6 @@
 import type { ApiError } from '../core/errors.ts'
 import { type Ports, sleep } from '../core/ports.ts'
-import type { Backend, LogRecord } from './backend.ts'
+import { type Backend, EMPTY_VERSION, type LogRecord } from './backend.ts'
 import { expiredWatch, type ResourceState, tooLarge } from './resource.ts'
 import type { StoreEvent, StoreWatch, WatchOptions } from './store.ts'
 
@@ -26,7 +26,7 @@ export class Watch implements StoreWatch {
     this.backend = outside.backend
     this.ports = outside.ports
     this.options = options
-    this.position = options.from
+    this.position = Math.max(options.from, EMPTY_VERSION)
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<readonly StoreEvent[], void, undefined> {

@@ -66,3 +66,11 @@ export function timeOf(buffer: Buffer): number {
 export function encodeTombstone({ key, version, replaced, at }: LogRecord): Buffer {
   return encodeRecord({ version, type: 'delete', key, replaced, at, bytes: undefined, previous: undefined })
 }
+
+/** A resource's counter: the highest number used and the checkpoint, as two doubles. */
+export function encodeCounter(used: number, frontier: number): Buffer {
+  const buffer = Buffer.alloc(16)
+  buffer.writeDoubleLE(used, 0)
+  buffer.writeDoubleLE(frontier, 8)
+  return buffer
+}

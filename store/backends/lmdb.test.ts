@@ -22,7 +22,7 @@ function put(version: number, key: string, text: string): TransactionItem {
 
 async function filled(): Promise<void> {
   const backend = await LmdbBackend.open({ path, ports })
-  for (let version = await backend.reserve('r', 50); version <= 50; version++) {
+  for (let version = await backend.reserve('r', 49); version <= 50; version++) {
     await backend.commit([put(version, `k${version}`, 'x'.repeat(3_000))])
   }
   await backend.advance('r', 40)

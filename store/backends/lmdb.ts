@@ -2,17 +2,19 @@ import { mkdirSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import type { Ports } from '../../core/ports.ts'
-import type {
-  Backend,
-  Counter,
-  LogRecord,
-  PageQuery,
-  StoredObject,
-  TransactionItem,
-  TransactionResult
+import {
+  type Backend,
+  type Counter,
+  EMPTY_VERSION,
+  type LogRecord,
+  type PageQuery,
+  type StoredObject,
+  type TransactionItem,
+  type TransactionResult
 } from '../backend.ts'
 import { checkFile, damaged, holdFolder } from './lmdb-file.ts'
-import { decodeRecord, encodeRecord, encodeTombstone, timeOf, versionOf } from './lmdb-record.ts'
+import { endOf, logKey, rangeOf, termKey } from './lmdb-keys.ts'
+import { decodeRecord, encodeCounter, encodeRecord, encodeTombstone, timeOf, versionOf } from './lmdb-record.ts'
 
 /** Address space, not disk: LMDB maps so much at once, and grows when it is full. */
 const MAP_BYTES = 2 ** 36
@@ -20,8 +22,6 @@ const MAP_BYTES = 2 ** 36
 const MAX_BATCH = 512
 /** LMDB allows keys of 1,978 bytes; a character takes three at most. */
 const MAX_KEY = 600
-/** Sorts behind every character. */
-const LAST = '\u{10ffff}'
 const EMPTY = Buffer.from([0])
 
 type Table = Database<Buffer, string>
@@ -160,7 +160,7 @@ export class LmdbBackend implements Backend {
   }
 
   async readLog(resource: string, after: number, limit: number): Promise<readonly LogRecord[]> {
-    const range = { start: logKey(resource, after + 1), end: `${resource} ${LAST}`, limit }
+    const range = { start: logKey(resource, after + 1), end: endOf(resource), limit }
     return Array.from(this.log.getRange(range), ({ value }) => this.sound(() => decodeRecord(value)))
   }
 
@@ -223,7 +223,7 @@ export class LmdbBackend implements Backend {
 
   async resources(): Promise<readonly string[]> {
     const names = new Set(this.counters.getKeys())
-    for (const [name, { used }] of this.numbers) if (used > 0) names.add(name)
+    for (const [name, { used }] of this.numbers) if (used > EMPTY_VERSION) names.add(name)
     return [...names]
   }
 
@@ -368,7 +368,7 @@ export class LmdbBackend implements Backend {
           if (numbers.saved) continue
           numbers.saved = true
           unsaved.push([resource, numbers])
-          void this.counters.put(resource, encodeCounter(numbers))
+          void this.counters.put(resource, encodeCounter(numbers.used, numbers.frontier))
         }
       })
     } catch (error) {
@@ -381,7 +381,8 @@ export class LmdbBackend implements Backend {
     let numbers = this.numbers.get(resource)
     if (numbers === undefined) {
       const value = this.counters.get(resource)
-      const [used, frontier] = value === undefined ? [0, 0] : [value.readDoubleLE(0), value.readDoubleLE(8)]
+      const [used, frontier] =
+        value === undefined ? [EMPTY_VERSION, EMPTY_VERSION] : [value.readDoubleLE(0), value.readDoubleLE(8)]
       numbers = { reserved: used, used, frontier, saved: true }
       this.numbers.set(resource, numbers)
     }
@@ -395,25 +396,4 @@ export class LmdbBackend implements Backend {
       throw damaged(this.path, (error as Error).message)
     }
   }
-}
-
-function encodeCounter({ used, frontier }: Numbers): Buffer {
-  const buffer = Buffer.alloc(16)
-  buffer.writeDoubleLE(used, 0)
-  buffer.writeDoubleLE(frontier, 8)
-  return buffer
-}
-
-/** Sorts as the versions do: 2^53 has 16 digits. */
-function logKey(resource: string, version: number): string {
-  return `${resource} ${String(version).padStart(16, '0')}`
-}
-
-function termKey(resource: string, term: string, key: string): string {
-  return `${resource} ${encodeURIComponent(term)} ${key}`
-}
-
-function rangeOf(start: string, { prefix, after }: PageQuery): { start: string; end: string; exclusiveStart: boolean } {
-  const exclusiveStart = after !== '' && after >= prefix
-  return { start: start + (exclusiveStart ? after : prefix), end: start + prefix + LAST, exclusiveStart }
 }

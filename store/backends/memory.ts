@@ -1,11 +1,12 @@
-import type {
-  Backend,
-  Counter,
-  LogRecord,
-  PageQuery,
-  StoredObject,
-  TransactionItem,
-  TransactionResult
+import {
+  type Backend,
+  type Counter,
+  EMPTY_VERSION,
+  type LogRecord,
+  type PageQuery,
+  type StoredObject,
+  type TransactionItem,
+  type TransactionResult
 } from '../backend.ts'
 import { SortedMap } from '../sorted-map.ts'
 
@@ -132,7 +133,7 @@ export class MemoryBackend implements Backend {
   }
 
   async resources(): Promise<readonly string[]> {
-    return [...this.all].filter(([, of]) => of.reserved > 0).map(([name]) => name)
+    return [...this.all].filter(([, of]) => of.reserved > EMPTY_VERSION).map(([name]) => name)
   }
 
   async close(): Promise<void> {}
@@ -163,9 +164,9 @@ export class MemoryBackend implements Backend {
     let of = this.all.get(resource)
     if (of === undefined) {
       of = {
-        reserved: 0,
-        frontier: 0,
-        oldest: 1,
+        reserved: EMPTY_VERSION,
+        frontier: EMPTY_VERSION,
+        oldest: EMPTY_VERSION + 1,
         log: new Map(),
         live: new SortedMap(),
         dead: new Map(),

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../../core/object.ts'
-import type { Backend, LogRecord } from '../../store/backend.ts'
+import { type Backend, EMPTY_VERSION, type LogRecord } from '../../store/backend.ts'
 import type { Entry, StoreEvent, Write } from '../../store/store.ts'
 import { Store } from '../../store/store.ts'
 import { type Faults, type Process, Simulation } from './store-simulation.ts'
@@ -109,7 +109,8 @@ export class History {
       for (const { resource, version } of result.entries) {
         this.known.set(resource, Math.max(this.known.get(resource) ?? 0, version))
         const there = new Set((await this.truth.readLog(resource, 0, 1e6)).map((record) => record.version))
-        for (let n = 1; n <= version; n++) if (!there.has(n)) missing.push(`${resource} ${n} below ${version}`)
+        for (let n = EMPTY_VERSION + 1; n <= version; n++)
+          if (!there.has(n)) missing.push(`${resource} ${n} below ${version}`)
       }
       this.acknowledged.push({
         entries: result.entries,

@@ -35,7 +35,7 @@ const looks = fc.array(
 type Snapshot = ReadonlyMap<string, readonly [number, string]>
 
 async function play(store: Store, clock: ManualClock, actions: readonly Action[]): Promise<readonly Snapshot[]> {
-  const snapshots: Snapshot[] = [new Map()]
+  const snapshots: Snapshot[] = [new Map(), new Map()]
   const state = new Map<string, readonly [number, string]>()
   for (const [i, { do: what, key, color }] of actions.entries()) {
     const current = state.get(key)?.[0] ?? 0
@@ -87,7 +87,7 @@ describe.each(Object.entries(BACKENDS))('over %s', (name, open) => {
         try {
           const snapshots = await play(store, clock, actions)
           const newest = snapshots.length - 1
-          for (const { at, limit, prefix, color } of newest === 0 ? [] : looked) {
+          for (const { at, limit, prefix, color } of newest === 1 ? [] : looked) {
             const exact = 1 + (at % newest)
             const got: string[] = []
             let token: string | undefined

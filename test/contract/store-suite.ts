@@ -119,15 +119,15 @@ export function storeSuite(fixture: Fixture): void {
 function commitCases(bench: () => Bench): void {
   test('numbers every change of a resource, each resource by itself', async () => {
     const b = bench()
-    expect((await b.put('a/x')).version).toBe(1)
-    expect((await b.put('b/y')).version).toBe(2)
-    expect((await b.one({ resource: 'nodes', key: 'n', expected: 0, object: b.object('n') })).version).toBe(1)
-    expect((await b.put('a/x')).version).toBe(3)
-    expect((await b.remove('a/x')).version).toBe(4)
+    expect((await b.put('a/x')).version).toBe(2)
+    expect((await b.put('b/y')).version).toBe(3)
+    expect((await b.one({ resource: 'nodes', key: 'n', expected: 0, object: b.object('n') })).version).toBe(2)
+    expect((await b.put('a/x')).version).toBe(4)
+    expect((await b.remove('a/x')).version).toBe(5)
     expect(await b.store.get('pods', 'a/x')).toBeUndefined()
-    expect((await b.put('a/x')).version).toBe(5)
-    expect(await passing(b.clock, b.store.version('pods'))).toBe(5)
-    expect(await passing(b.clock, b.store.version('never'))).toBe(0)
+    expect((await b.put('a/x')).version).toBe(6)
+    expect(await passing(b.clock, b.store.version('pods'))).toBe(6)
+    expect(await passing(b.clock, b.store.version('never'))).toBe(1)
   })
 
   test('encodes kind and apiVersion first and the rest as given', async () => {
@@ -136,20 +136,20 @@ function commitCases(bench: () => Bench): void {
     await b.one({ resource: 'pods', key: 'x', expected: 0, object })
     const entry = await b.store.get('pods', 'x')
     expect(new TextDecoder().decode(entry?.bytes())).toBe(
-      '{"kind":"Pod","apiVersion":"v1","z":1,"metadata":{"name":"x","resourceVersion":"1"},"a":[null,"é"]}'
+      '{"kind":"Pod","apiVersion":"v1","z":1,"metadata":{"name":"x","resourceVersion":"2"},"a":[null,"é"]}'
     )
     expect(JSON.parse(new TextDecoder().decode(entry?.bytes()))).toEqual(entry?.value)
     expect(Object.keys(entry?.value ?? {})).toEqual(['kind', 'apiVersion', 'z', 'metadata', 'a'])
   })
 
   test.each([
-    { name: 'a creation of what exists', key: 'a/x', expected: 0, object: true, current: 2 },
-    { name: 'an update of an older version', key: 'a/x', expected: 1, object: true, current: 2 },
-    { name: 'an update of a version to come', key: 'a/x', expected: 3, object: true, current: 2 },
-    { name: 'a deletion of an older version', key: 'a/x', expected: 1, object: false, current: 2 },
-    { name: 'an update of what never was', key: 'a/never', expected: 1, object: true, current: undefined },
-    { name: 'an update of what was deleted', key: 'a/gone', expected: 3, object: true, current: undefined },
-    { name: 'a deletion of what was deleted', key: 'a/gone', expected: 4, object: false, current: undefined }
+    { name: 'a creation of what exists', key: 'a/x', expected: 0, object: true, current: 3 },
+    { name: 'an update of an older version', key: 'a/x', expected: 2, object: true, current: 3 },
+    { name: 'an update of a version to come', key: 'a/x', expected: 4, object: true, current: 3 },
+    { name: 'a deletion of an older version', key: 'a/x', expected: 2, object: false, current: 3 },
+    { name: 'an update of what never was', key: 'a/never', expected: 2, object: true, current: undefined },
+    { name: 'an update of what was deleted', key: 'a/gone', expected: 4, object: true, current: undefined },
+    { name: 'a deletion of what was deleted', key: 'a/gone', expected: 5, object: false, current: undefined }
   ])('refuses $name and tells what is there', async ({ key, expected, object, current }) => {
     const b = bench()
     await b.put('a/x')
@@ -173,9 +173,9 @@ function commitCases(bench: () => Bench): void {
       object: b.object(key)
     })
     const refused = await passing(b.clock, b.store.commit([write('nodes', 'n', 0), write('pods', 'a/x', 7)]))
-    expect(refused).toMatchObject({ ok: false, resource: 'pods', key: 'a/x', current: { version: 1 } })
+    expect(refused).toMatchObject({ ok: false, resource: 'pods', key: 'a/x', current: { version: 2 } })
     expect(await b.store.get('nodes', 'n')).toBeUndefined()
-    const writes = [write('nodes', 'n', 0), write('pods', 'a/x', 1), write('pods', 'a/y', 0)]
+    const writes = [write('nodes', 'n', 0), write('pods', 'a/x', 2), write('pods', 'a/y', 0)]
     const done = await passing(b.clock, b.store.commit(writes))
     expect(done.ok ? names(done.entries) : '').toBe('n a/x a/y')
     const [x, y] = [await b.store.get('pods', 'a/x'), await b.store.get('pods', 'a/y')]
@@ -205,7 +205,7 @@ function commitCases(bench: () => Bench): void {
     const b = bench()
     await b.put('a/x')
     const tries = Array.from({ length: 20 }, (_, n) =>
-      b.store.commit([{ resource: 'pods', key: 'a/x', expected: 1, object: b.object('a/x', { n }) }])
+      b.store.commit([{ resource: 'pods', key: 'a/x', expected: 2, object: b.object('a/x', { n }) }])
     )
     const results = await passing(b.clock, Promise.all(tries))
     expect(results.filter(({ ok }) => ok)).toHaveLength(1)
@@ -248,10 +248,10 @@ function commitCases(bench: () => Bench): void {
     await b.remove('a/x')
     const history = await b.store.history('pods', 'a/x')
     expect(told(history)).toEqual([
-      'deleted a/x@5 was 3',
+      'deleted a/x@6 was 4',
+      'updated a/x@4 was 3',
       'updated a/x@3 was 2',
-      'updated a/x@2 was 1',
-      'created a/x@1'
+      'created a/x@2'
     ])
     expect(history.map(({ entry }) => entry.value.n)).toEqual([3, 3, 2, 1])
     expect(await b.store.history('pods', 'a/none')).toEqual([])
@@ -279,7 +279,7 @@ function listCases(bench: () => Bench): void {
   ])('of $name', async ({ options, keys, remaining }) => {
     const result = await bench().list(options)
     expect(names(result.entries)).toBe(keys)
-    expect(result.version).toBe(7)
+    expect(result.version).toBe(8)
     expect(result.remaining).toBe(remaining)
     expect(result.continue === undefined).toBe(remaining === undefined)
   })
@@ -306,12 +306,12 @@ function listCases(bench: () => Bench): void {
     await b.put('a/1', { changed: true })
     while (page.continue !== undefined) {
       page = await b.list({ limit: 2, continue: page.continue })
-      expect(page.version).toBe(7)
+      expect(page.version).toBe(8)
       seen.push(...page.entries)
       await b.put('ab/1', { n: seen.length })
     }
     expect(names(seen)).toBe('a-b/1 a/1 a/2 a/3 ab/1 b/1 b/2')
-    expect(seen.map(({ version }) => version).every((version) => version <= 7)).toBe(true)
+    expect(seen.map(({ version }) => version).every((version) => version <= 8)).toBe(true)
     expect(await b.keys()).toBe('a-b/1 a/1 a/25 a/3 ab/1 b/1 b/2')
   })
 
@@ -321,15 +321,15 @@ function listCases(bench: () => Bench): void {
     await b.put('a/3', { node: 'n2' })
     await b.put('b/2', { node: 'n1' })
     const index = { name: 'node', value: 'n1' }
-    expect(await b.keys({ exact: 7 })).toBe('a-b/1 a/1 a/2 a/3 ab/1 b/1 b/2')
-    expect(await b.keys({ exact: 7, prefix: 'a/' })).toBe('a/1 a/2 a/3')
-    expect(await b.keys({ exact: 7, index })).toBe('a/1 a/2 a/3')
-    expect(await b.keys({ exact: 8, index })).toBe('a/1 a/3')
+    expect(await b.keys({ exact: 8 })).toBe('a-b/1 a/1 a/2 a/3 ab/1 b/1 b/2')
+    expect(await b.keys({ exact: 8, prefix: 'a/' })).toBe('a/1 a/2 a/3')
+    expect(await b.keys({ exact: 8, index })).toBe('a/1 a/2 a/3')
+    expect(await b.keys({ exact: 9, index })).toBe('a/1 a/3')
     expect(await b.keys({ index })).toBe('a/1 b/2')
-    expect(await b.keys({ exact: 2 })).toBe('b/1 b/2')
-    expect(await b.keys({ notOlderThan: 8 })).toBe('a-b/1 a/1 a/3 ab/1 b/1 b/2')
-    const page = await b.list({ exact: 7, limit: 6 })
-    expect([page.remaining, page.version]).toEqual([1, 7])
+    expect(await b.keys({ exact: 3 })).toBe('b/1 b/2')
+    expect(await b.keys({ notOlderThan: 9 })).toBe('a-b/1 a/1 a/3 ab/1 b/1 b/2')
+    const page = await b.list({ exact: 8, limit: 6 })
+    expect([page.remaining, page.version]).toEqual([1, 8])
   })
 
   test('follows objects from one value of an index to another', async () => {
@@ -348,7 +348,7 @@ function listCases(bench: () => Bench): void {
     await expect(bench().list(options)).rejects.toMatchObject({
       reason: 'Timeout',
       code: 504,
-      message: 'Too large resource version: 99, current: 7',
+      message: 'Too large resource version: 99, current: 8',
       details: {
         causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
         retryAfterSeconds: 1
@@ -382,10 +382,10 @@ function watchCases(bench: () => Bench): void {
     await b.put('b/y')
     await b.remove('a/x')
     await b.put('a/x', { n: 3 })
-    const expected = ['created a/x@1', 'updated a/x@2 was 1', 'created b/y@3', 'deleted a/x@4 was 2', 'created a/x@5']
+    const expected = ['created a/x@2', 'updated a/x@3 was 2', 'created b/y@4', 'deleted a/x@5 was 3', 'created a/x@6']
     expect(told(await waiting)).toEqual(expected)
-    for (let from = 0; from < 5; from++) expect(told(await b.events(5 - from, { from }))).toEqual(expected.slice(from))
-    expect(told(await b.events(1, { from: 0, prefix: 'b/' }))).toEqual(['created b/y@3'])
+    for (let n = 0; n < 5; n++) expect(told(await b.events(5 - n, { from: n + 1 }))).toEqual(expected.slice(n))
+    expect(told(await b.events(1, { from: 0, prefix: 'b/' }))).toEqual(['created b/y@4'])
   })
 
   test('shows of a deletion the last object with the version of the deletion', async () => {
@@ -394,11 +394,11 @@ function watchCases(bench: () => Bench): void {
     await b.remove('a/x')
     await b.put('a/x', { n: 2 })
     const last = b.object('a/x', { n: 9 })
-    await b.one({ resource: 'pods', key: 'a/x', expected: 3, object: undefined, last })
+    await b.one({ resource: 'pods', key: 'a/x', expected: 4, object: undefined, last })
     const deleted = (await b.events(4, { from: 0 })).filter(({ type }) => type === 'deleted')
     expect(deleted.map(({ entry }) => [entry.value.n, entry.value.metadata.resourceVersion, entry.version])).toEqual([
-      [1, '2', 2],
-      [9, '4', 4]
+      [1, '3', 3],
+      [9, '5', 5]
     ])
   })
 
@@ -412,8 +412,8 @@ function watchCases(bench: () => Bench): void {
     }
     const done = read()
     await b.put('a/x')
-    expect(await passing(b.clock, done)).toBe(1)
-    expect(await passing(b.clock, read())).toBe(1)
+    expect(await passing(b.clock, done)).toBe(2)
+    expect(await passing(b.clock, read())).toBe(2)
   })
 
   test('tells how far it has got, also past what it does not show', async () => {
@@ -427,14 +427,14 @@ function watchCases(bench: () => Bench): void {
     const done = read()
     for (const key of ['a/x', 'b/x', 'b/y']) await b.put(key)
     await passing(b.clock, new Promise<void>((resolve) => b.clock.after(1_000, resolve)))
-    expect([names(seen.map(({ entry }) => entry)), watch.position]).toEqual(['a/x', 3])
+    expect([names(seen.map(({ entry }) => entry)), watch.position]).toEqual(['a/x', 4])
     stop.abort()
     await passing(b.clock, done)
   })
 
   test('refuses a version to come', async () => {
     await bench().put('a/x')
-    await expect(bench().events(1, { from: 9 })).rejects.toThrow('Too large resource version: 9, current: 1')
+    await expect(bench().events(1, { from: 9 })).rejects.toThrow('Too large resource version: 9, current: 2')
   })
 
   test('reads far back from the log', async () => {
@@ -446,11 +446,11 @@ function watchCases(bench: () => Bench): void {
     )
     await passing(b.clock, all)
     const events = await b.events(count, { from: 0 })
-    expect(events.map(({ version }) => version)).toEqual(Array.from({ length: count }, (_, n) => n + 1))
+    expect(events.map(({ version }) => version)).toEqual(Array.from({ length: count }, (_, n) => n + 2))
     expect(new Set(events.map(({ entry }) => entry.key)).size).toBe(count)
-    const half = await b.list({ exact: count / 2 })
+    const half = await b.list({ exact: 1 + count / 2 })
     expect(half.entries).toHaveLength(count / 2)
-    expect(half.entries.every(({ version }) => version <= count / 2)).toBe(true)
+    expect(half.entries.every(({ version }) => version <= 1 + count / 2)).toBe(true)
   })
 }
 
@@ -464,21 +464,21 @@ function retentionCases(bench: () => Bench): void {
     await b.trim()
     expect(await b.keys()).toBe('a/x a/y')
     await b.put('a/y', { n: 3 })
-    await expect(b.events(1, { from: 2 })).rejects.toMatchObject({
+    await expect(b.events(1, { from: 3 })).rejects.toMatchObject({
       reason: 'Expired',
       code: 410,
-      message: 'too old resource version: 2 (5)'
+      message: 'too old resource version: 3 (6)'
     })
-    expect(told(await b.events(1, { from: 5 }))).toEqual(['updated a/y@6 was 4'])
+    expect(told(await b.events(1, { from: 6 }))).toEqual(['updated a/y@7 was 5'])
     await expect(b.list({ limit: 1, continue: page.continue ?? '' })).rejects.toMatchObject({
       reason: 'Expired',
       code: 410,
       message:
         /^The provided continue parameter is too old to display a consistent list result\. .* show up in the list\.$/
     })
-    await expect(b.list({ exact: 3 })).rejects.toMatchObject({ reason: 'Expired', code: 410 })
+    await expect(b.list({ exact: 4 })).rejects.toMatchObject({ reason: 'Expired', code: 410 })
     expect(await b.store.history('pods', 'a/z')).toEqual([])
-    expect((await b.put('a/z')).version).toBe(7)
+    expect((await b.put('a/z')).version).toBe(8)
   })
 
   test('still rolls back to what an old version was when it is replaced late', async () => {
@@ -489,9 +489,9 @@ function retentionCases(bench: () => Bench): void {
     await b.put('a/2', { n: 22 })
     await b.remove('a/1')
     const second = await b.list({ limit: 1, continue: page.continue ?? '' })
-    expect(second.entries.map(({ value, version }) => [value.n, version])).toEqual([[2, 2]])
-    expect((await b.list({ exact: 2 })).entries.map(({ value }) => value.n)).toEqual([1, 2])
-    const [event] = await b.events(1, { from: 2 })
+    expect(second.entries.map(({ value, version }) => [value.n, version])).toEqual([[2, 3]])
+    expect((await b.list({ exact: 3 })).entries.map(({ value }) => value.n)).toEqual([1, 2])
+    const [event] = await b.events(1, { from: 3 })
     expect(event?.previous?.value.n).toBe(2)
   })
 
@@ -500,7 +500,7 @@ function retentionCases(bench: () => Bench): void {
     await b.put('a/x')
     b.clock.advance(RETENTION * 0.9)
     await b.put('a/y')
-    expect(told(await b.events(2, { from: 0 }))).toEqual(['created a/x@1', 'created a/y@2'])
+    expect(told(await b.events(2, { from: 0 }))).toEqual(['created a/x@2', 'created a/y@3'])
     expect(b.clock.now()).toBeLessThan(1_700_000_000_000 + HOUR)
   })
 }
