@@ -4,7 +4,6 @@ import { goQuote } from '../../core/go-text.ts'
 import type { ApiRequest } from '../../core/http.ts'
 import { apiVersionOf } from '../../core/kinds/kind.ts'
 import resources from '../../core/kinds/resources.json' with { type: 'json' }
-import { copyJson } from './copy.ts'
 import { badRequest } from './failures.ts'
 import { JsonError, jsonKind, parseJson, tooDeep } from './go-json.ts'
 
@@ -15,7 +14,7 @@ export interface Wanted {
   readonly kind: string
 }
 
-/** A body may be read again, when a conflict makes a write start anew: each reading is a private value. */
+/** May be read again, when a conflict makes a write start anew. What is read is never changed: decoding copies it. */
 export type Body = { readonly text: string } | { readonly value: unknown }
 
 const UNKNOWN_FORMAT =
@@ -66,7 +65,7 @@ export async function yamlToJson(text: string): Promise<string> {
 }
 
 export function readBody(body: Body): unknown {
-  return 'text' in body ? parseJson(body.text) : copyJson(body.value)
+  return 'text' in body ? parseJson(body.text) : body.value
 }
 
 export function isEmpty(body: Body): boolean {
@@ -87,7 +86,7 @@ export function readObject(body: Body, wanted: Wanted): Record<string, unknown> 
       'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
     throw unrecognized(body, wanted, `json: cannot unmarshal ${jsonKind(value)} into Go value of type ${type}`)
   }
-  const object = value as Record<string, unknown>
+  const object: Record<string, unknown> = 'text' in body ? (value as object as Record<string, unknown>) : { ...value }
   for (const field of ['kind', 'apiVersion'] as const) {
     const text = object[field] ?? ''
     if (typeof text !== 'string') {

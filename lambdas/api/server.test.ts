@@ -84,6 +84,14 @@ describe('refusals, in the words of kube-apiserver', () => {
       'the server does not allow this method on the requested resource'
     ],
     [
+      'HEAD',
+      'HEAD',
+      `${CORE}/configmaps/a`,
+      {},
+      405,
+      'the server does not allow this method on the requested resource'
+    ],
+    [
       'OPTIONS',
       'OPTIONS',
       `${CORE}/configmaps/a`,
@@ -411,6 +419,25 @@ describe('changing', () => {
     ])
   })
 
+  test('who may only update does not create so', async () => {
+    const asked: string[] = []
+    const authorizer = {
+      authorize: async ({ verb }: { verb: string }) => {
+        asked.push(verb)
+        return { allowed: verb !== 'create', reason: '' }
+      }
+    }
+    const strict = await createTestApi({ authorizer })
+    const path = '/apis/coordination.k8s.io/v1/namespaces/default/leases/l'
+    const { status, body } = await strict.ask('PUT', path, { body: { metadata: { name: 'l' } } })
+    expect([status, body.message]).toEqual([
+      403,
+      'leases.coordination.k8s.io "l" is forbidden: User "admin" cannot create resource "leases" in API group "coordination.k8s.io" in the namespace "default"'
+    ])
+    expect(asked).toEqual(['create', 'update', 'create'])
+    await strict.close()
+  })
+
   test('an update of an object that was made anew meanwhile is refused', async () => {
     const { metadata } = await a()
     const body = configMap('a', {}, { uid: '00000000-0000-0000-0000-000000000000' })
@@ -670,6 +697,31 @@ describe('watches', () => {
       [false, 'a'],
       [true, 'b']
     ])
+  })
+
+  test('bookmarks tell how far it has come, again and again', async () => {
+    const { clock } = t.ports
+    // A minute passes in a tenth of a second.
+    const ports = {
+      ...t.ports,
+      clock: { ...clock, after: (ms: number, run: () => void) => clock.after(ms / 600, run) }
+    }
+    await t.close()
+    t = await createTestApi({ ports })
+    const lines = linesOf(await watch('&allowWatchBookmarks=true&labelSelector=never'), 3)
+    await a()
+    const all = await lines
+    expect(all.map(({ type }) => type)).toEqual(['BOOKMARK', 'BOOKMARK', 'BOOKMARK'])
+    expect(all[2]?.object).toEqual({
+      kind: 'ConfigMap',
+      apiVersion: 'v1',
+      metadata: { resourceVersion: '2', creationTimestamp: null }
+    })
+  })
+
+  test('a version that is no longer kept ends it with an error', async () => {
+    const lines = await linesOf(await watch('&resourceVersion=999'), 1)
+    expect(lines).toEqual([{ type: 'ERROR', object: expect.objectContaining({ kind: 'Status', code: 504 }) }])
   })
 
   test('a timeout ends it, and so does its client', async () => {

@@ -112,6 +112,8 @@ class Server {
   ): Promise<ApiResponse> {
     const kind = this.kinds.find(route.group, route.version, route.resource)
     if (kind === undefined || !fits(kind, route)) throw noSuchResource()
+    // RBAC takes it for a GET, but no resource answers it.
+    if (request.method === 'HEAD') throw methodNotAllowed()
     const form = formOf(request.headers.accept, route.name === undefined)
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined

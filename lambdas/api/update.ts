@@ -9,6 +9,7 @@ import { validateMetadataUpdate } from '../../core/validate-metadata.ts'
 import type { Entry } from '../../store/store.ts'
 import { admit } from './admit.ts'
 import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
+import { forbidden } from './authz.ts'
 import { bodyOf, readObject } from './body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
 import { sameJson } from './copy.ts'
@@ -48,6 +49,7 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
   const old = await context.store.get(kind.storage, storeKey(at))
   if (old === undefined) {
     if (path !== undefined || !isCreatedByUpdate(kind.storage)) throw notFound(kind, name)
+    await authorizeCreation(at, context)
     const payload = await createObject(at, context, { object: first.object, dryRun: options.dryRun })
     return jsonAnswer(201, payload, headers)
   }
@@ -59,6 +61,24 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
   }
   const change = { path: path ?? wholePath(kind), dryRun: options.dryRun, produce }
   return jsonAnswer(200, await changeObject(at, context, change), headers)
+}
+
+/** Who may update need not be allowed to create. */
+async function authorizeCreation(at: ResourceRequest, { authorizer }: ApiContext): Promise<void> {
+  const { group, version, resource } = at.kind
+  const attributes = {
+    user: at.user,
+    verb: 'create',
+    resource: {
+      group,
+      version,
+      resource,
+      ...(at.namespace === undefined ? {} : { namespace: at.namespace }),
+      ...(at.name === undefined ? {} : { name: at.name })
+    }
+  }
+  const { allowed, reason } = await authorizer.authorize(attributes)
+  if (!allowed) throw forbidden(attributes, reason)
 }
 
 export function storeKey(at: Pick<ResourceRequest, 'kind' | 'namespace' | 'name'>): string {

@@ -137,9 +137,11 @@ async function* withBookmarks(
         }
       )
       while (result === undefined && failure === undefined) {
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
+        if (!due) {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        }
         if (!due) continue
         due = false
         timer = nextTimer()

@@ -1,5 +1,6 @@
 /** pods/NAME/ephemeralcontainers: only adds ephemeral containers. */
 import { forbidden } from '../../../core/field-errors.ts'
+import { goQuote } from '../../../core/go-text.ts'
 import type { PodSpec } from '../../../core/kinds/types.ts'
 import type { KubeObject } from '../../../core/object.ts'
 import { sameJson } from '../copy.ts'
@@ -25,9 +26,9 @@ export const ephemeralContainers = wholeObject(({ rules }): Path => {
       for (const before of containersOf(old)) {
         const same = now.find(({ name }) => name === before.name)
         if (same === undefined)
-          errors.push(forbidden(FIELD, 'existing ephemeral containers "' + before.name + '" may not be removed'))
+          errors.push(forbidden(FIELD, `existing ephemeral containers ${goQuote(before.name)} may not be removed`))
         else if (!sameJson(same, before))
-          errors.push(forbidden(FIELD, 'existing ephemeral containers "' + before.name + '" may not be changed'))
+          errors.push(forbidden(FIELD, `existing ephemeral containers ${goQuote(before.name)} may not be changed`))
       }
       return errors
     },
