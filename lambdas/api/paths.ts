@@ -46,6 +46,10 @@ export async function plainPath(request: ApiRequest, { discovery, paths }: Sourc
     const { openApi } = await import('./openapi.ts')
     return reading(request, () => openApi(request, path, discovery.kinds))
   }
+  if (path === '/openapi/v2') {
+    const { openApiV2 } = await import('./openapi-v2.ts')
+    return reading(request, () => openApiV2(request, discovery.kinds))
+  }
   return reading(request, () => discovery.answer(request, path))
 }
 
