@@ -15,7 +15,7 @@ import { ROTATION, rotateLogs } from './logs/rotate.ts'
 import { type Machine, readMachine, readPressure } from './node/machine.ts'
 import { allocatableOf, nodeLabels } from './node/node-object.ts'
 import { type Registration, startRegistration } from './node/registration.ts'
-import { createObjects } from './objects.ts'
+import { Objects } from './objects.ts'
 import { PodManager } from './pod-manager.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import { cgroupRootOf } from './runtime/containerd.ts'
@@ -62,7 +62,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let manager: PodManager
   const context: NodeContext = {
     ...shared(options, machine),
-    objects: createObjects(client, ports, (uid) => manager.objectChanged(uid)),
+    objects: new Objects(client, ports, (uid) => manager.objectChanged(uid)),
     services: () => [...known.values()],
     dns: { clusterDNS: config.clusterDNS, clusterDomain: config.clusterDomain, host },
     onGone: (uid) => manager.forget(uid)
