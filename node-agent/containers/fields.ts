@@ -1,4 +1,5 @@
 /** Fields of a pod that its containers may ask for: the downward API of environment variables and volumes. */
+import { goQuote } from '../../core/go-text.ts'
 import type { Container, Pod, ResourceFieldSelector } from '../../core/kinds/types.ts'
 import { parseQuantity, type Quantity, quantityMilli, quantityNumber } from '../../core/quantity.ts'
 
@@ -37,7 +38,7 @@ export function fieldValue(pod: Pod, path: string, place: PodPlace): string | un
 /** A line per entry, by key: key="value" with Go's escapes (fieldpath.FormatMap). */
 function formatMap(map: Readonly<Record<string, string>> | undefined): string {
   const keys = Object.keys(map ?? {}).sort()
-  return keys.map((key) => `${key}=${JSON.stringify(map?.[key] ?? '')}`).join('\n')
+  return keys.map((key) => `${key}=${goQuote(map?.[key] ?? "")}`).join('\n')
 }
 
 /** In units of the divisor, rounded up. */
