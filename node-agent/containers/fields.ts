@@ -38,7 +38,7 @@ export function fieldValue(pod: Pod, path: string, place: PodPlace): string | un
 /** A line per entry, by key: key="value" with Go's escapes (fieldpath.FormatMap). */
 function formatMap(map: Readonly<Record<string, string>> | undefined): string {
   const keys = Object.keys(map ?? {}).sort()
-  return keys.map((key) => `${key}=${goQuote(map?.[key] ?? "")}`).join('\n')
+  return keys.map((key) => `${key}=${goQuote(map?.[key] ?? '')}`).join('\n')
 }
 
 /** In units of the divisor, rounded up. */

@@ -146,12 +146,10 @@ function tcpProbe(
 }
 
 function networkError(error: unknown, url: URL): string {
-  if (!(error instanceof Error)) return String(error)
-  const { code, syscall } = error as NodeJS.ErrnoException
+  const { code, syscall, message } = error as NodeJS.ErrnoException
   const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
-  if (syscall === 'connect') return `dial tcp ${url.hostname}:${port}: ${systemError(error)}`
-  if (code === 'ECONNRESET' || error.message === 'socket hang up') return 'EOF'
-  return error.message
+  if (syscall === 'connect') return `dial tcp ${url.hostname}:${port}: ${systemError(error as NodeJS.ErrnoException)}`
+  return code === 'ECONNRESET' ? 'EOF' : message
 }
 
 /** In the words of Go's net package. */
