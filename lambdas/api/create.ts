@@ -1,9 +1,9 @@
 /** POST: a new object. */
-import type { FieldError } from '../../core/errors.ts'
+import { ApiError, type FieldError } from '../../core/errors.ts'
 import { invalidError } from '../../core/field-errors.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
 import type { RuleContext } from '../../core/kinds/kind.ts'
-import { type KubeObject, keyOf } from '../../core/object.ts'
+import { type KubeObject, keyOf, splitKey } from '../../core/object.ts'
 import { type Decoded, decode } from '../../core/validate.ts'
 import { validateMetadata } from '../../core/validate-metadata.ts'
 import { admit } from './admit.ts'
@@ -63,9 +63,16 @@ export async function createObject(
       if (entry !== undefined) return entry
       delete metadata.resourceVersion
     }
-    if (!generated || attempt === MAX_NAMES) throw alreadyExists(kind, metadata.name ?? '')
+    if (!generated || attempt === MAX_NAMES) throw await existing(at, context, key)
     metadata.name = generatedName(metadata.generateName ?? '', context.ports)
   }
+}
+
+async function existing({ kind }: ResourceRequest, { store }: ApiContext, key: string): Promise<ApiError> {
+  const error = alreadyExists(kind, splitKey(key).name)
+  const entry = await store.get(kind.storage, key)
+  if (entry?.value.metadata.deletionTimestamp === undefined) return error
+  return new ApiError('AlreadyExists', `object is being deleted: ${error.message}`, { details: error.details })
 }
 
 /** Defaults, admission and the kind's own preparation; then the checks. */

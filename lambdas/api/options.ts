@@ -23,13 +23,14 @@ export function invalidOptions(kind: string, errors: readonly FieldError[]) {
 export function writeOptions(query: URLSearchParams, kind: string): WriteOptions {
   if (query.size === 0) return PLAIN_WRITE
   const errors: FieldError[] = []
-  const dryRun = query.getAll('dryRun').filter((value) => value !== '')
+  const dryRun = query.getAll('dryRun')
   checkDryRun(dryRun, errors)
   const manager = query.get('fieldManager') ?? ''
   if (Buffer.byteLength(manager) > 128) errors.push(tooLong('fieldManager', 128))
   const unprintable = [...manager].findIndex((character) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(character))
   if (unprintable >= 0) {
-    errors.push(invalid('fieldManager', manager, `should only contain printable characters`))
+    const code = ([...manager][unprintable]?.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    errors.push(invalid('fieldManager', manager, `invalid character U+${code} (at position ${unprintable})`))
   }
   if (kind === 'PatchOptions' && query.has('force')) {
     errors.push(forbidden('force', 'may not be specified for non-apply patch'))
@@ -56,7 +57,7 @@ export interface DeleteSettings {
   readonly resourceVersion: string | undefined
 }
 
-const POLICIES = ['Background', 'Foreground', 'Orphan']
+const POLICIES = ['Foreground', 'Background', 'Orphan']
 
 /** `body`: a DeleteOptions object whose types were checked; undefined where none came. */
 export function deleteSettings(body: Record<string, unknown> | undefined, query: URLSearchParams): DeleteSettings {

@@ -3,6 +3,7 @@ import { ApiError } from '../../core/errors.ts'
 import { invalid, invalidError, required } from '../../core/field-errors.ts'
 import { goValue } from '../../core/go-text.ts'
 import type { ApiRequest, ApiResponse } from '../../core/http.ts'
+import { isObject } from '../../core/json.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import { jsonPatch } from '../../core/merge/json.ts'
 import { mergePatch } from '../../core/merge/merge.ts'
@@ -11,10 +12,10 @@ import { jsonAnswer, warningHeader } from './answers.ts'
 import { type Body, mediaType, readBody, wrongKind } from './body.ts'
 import { decoding } from './create.ts'
 import { badRequest } from './failures.ts'
-import { JsonError } from './go-json.ts'
+import { JsonError, jsonKind } from './go-json.ts'
 import { invalidOptions, type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
-import { changeObject, type Path, wholePath } from './update.ts'
+import { changeObject, checkName, type Path, wholePath } from './update.ts'
 
 type Json = Record<string, unknown>
 
@@ -29,6 +30,7 @@ const TYPES: Readonly<Record<string, Apply>> = {
     return strategicPatch(live, patch, schema)
   }
 }
+const MERGE = 'application/merge-patch+json'
 const APPLY = 'application/apply-patch+yaml'
 const decoder = new TextDecoder()
 
@@ -44,6 +46,7 @@ export async function patch(at: ResourceRequest, context: ApiContext, path?: Pat
       const next = await patcher.apply(old.value as Json, kind.schema)
       const decoded = decodePatched(kind, next, { patcher, options })
       warnings = decoded.warnings
+      checkName(decoded.object, at)
       return decoded.object
     }
   })
@@ -58,7 +61,7 @@ export interface Patcher {
   apply(live: Json, schema: string): Promise<Json>
 }
 
-/** Throws UnsupportedMediaType, and BadRequest for a body that is no JSON. */
+/** Throws UnsupportedMediaType; a patch that is none shows when it is applied, after the object was found. */
 export function patcherOf(request: ApiRequest): Patcher {
   const media = mediaType(request.headers['content-type'])
   if (media === APPLY) throw refuseApply(request)
@@ -68,16 +71,12 @@ export function patcherOf(request: ApiRequest): Patcher {
   }
   const body = patchBody(request)
   const read = () => readPatch(body, media)
-  let first = { value: read() }
-  let fresh = true
   return {
     strategic: media === 'application/strategic-merge-patch+json',
     text: 'text' in body ? body.text : undefined,
     read,
     apply: async (live, schema) => {
-      if (!fresh) first = { value: read() }
-      fresh = false
-      return await type(live, first.value, schema)
+      return await type(live, read(), schema)
     }
   }
 }
@@ -88,14 +87,18 @@ function patchBody({ body }: ApiRequest): Body {
 }
 
 function readPatch(body: Body, media: string): unknown {
+  const prefix = media === MERGE ? 'error decoding patch: ' : ''
+  let value: unknown
   try {
-    return readBody(body)
+    value = readBody(body)
   } catch (error) {
     if (!(error instanceof JsonError)) throw error
-    throw badRequest(
-      media === 'application/merge-patch+json' ? `error decoding patch: ${error.message}` : error.message
-    )
+    throw badRequest(`${prefix}${error.message}`)
   }
+  if (media === MERGE && !isObject(value)) {
+    throw badRequest(`${prefix}json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`)
+  }
+  return value
 }
 
 /** Server-side apply comes with an issue of its own; until then it is refused by its name. */
@@ -106,19 +109,28 @@ function refuseApply(request: ApiRequest): ApiError {
   return new ApiError('UnsupportedMediaType', 'server-side apply (application/apply-patch+yaml) is not supported yet')
 }
 
-/** Wrong types that a patch brings in are the patch's fault: 422, as Kubernetes answers. */
+/** Wrong types, fields and kinds that a patch brings in are the patch's fault: 422, as Kubernetes answers. */
 function decodePatched(
   kind: Kind,
   next: Json,
   { patcher, options }: { patcher: Patcher; options: WriteOptions }
 ): Decoded {
-  if (next.kind !== kind.kind || next.apiVersion !== apiVersionOf(kind)) throw wrongKind(next, kind)
   try {
-    return decode(kind, next, decoding(options, patcher))
+    if (next.kind !== kind.kind || next.apiVersion !== apiVersionOf(kind)) throw wrongKind(next, kind)
+    const { object, warnings } = decode(kind, next, decoding(options, patcher))
+    return { object, warnings: duplicatesFirst(warnings) }
   } catch (error) {
     if (!(error instanceof ApiError) || error.reason !== 'BadRequest') throw error
     const shown = patcher.strategic ? goValue(patcher.read()) : JSON.stringify(next)
     const why = error.message.replace(/^.*? cannot be handled as a [A-Za-z]+: /, '')
-    throw invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, why)])
+    const refused = invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, why)])
+    throw new ApiError('Invalid', refused.message, { details: { causes: refused.details?.causes } })
   }
+}
+
+/** The patch's own text is looked through before what it makes is decoded. */
+function duplicatesFirst(warnings: readonly string[]): readonly string[] {
+  if (warnings.length < 2) return warnings
+  const isDuplicate = (warning: string) => warning.startsWith('duplicate ')
+  return [...warnings.filter(isDuplicate), ...warnings.filter((warning) => !isDuplicate(warning))]
 }

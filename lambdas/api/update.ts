@@ -44,12 +44,15 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
   const read = () => decode(kind, readObject(body, kind), decoding(options, body))
   let first: ReturnType<typeof read> | undefined = read()
   const { warnings } = first
+  ensureNamespace(first.object.metadata, kind.namespaced ? at.namespace : undefined)
   checkName(first.object, at)
   const headers = warningHeader(warnings)
   const old = await context.store.get(kind.storage, storeKey(at))
   if (old === undefined) {
+    checkUid(first.object, { kind, key: storeKey(at), uid: '' })
     if (path !== undefined || !isCreatedByUpdate(kind.storage)) throw notFound(kind, name)
     await authorizeCreation(at, context)
+    delete first.object.metadata.resourceVersion
     const payload = await createObject(at, context, { object: first.object, dryRun: options.dryRun })
     return jsonAnswer(201, payload, headers)
   }
@@ -85,7 +88,7 @@ export function storeKey(at: Pick<ResourceRequest, 'kind' | 'namespace' | 'name'
   return at.kind.namespaced ? `${at.namespace ?? ''}/${at.name ?? ''}` : (at.name ?? '')
 }
 
-/** The object may leave out its name and namespace, but not name another. */
+/** The object may leave out its name, but not have another. */
 export function checkName(object: KubeObject, at: ResourceRequest): void {
   const { metadata } = object
   const { name = '' } = at
@@ -93,28 +96,27 @@ export function checkName(object: KubeObject, at: ResourceRequest): void {
   else if (metadata.name !== name) {
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
   }
-  const namespace = at.kind.namespaced ? (at.namespace ?? '') : ''
-  const own = metadata.namespace ?? ''
-  if (namespace !== '' && own !== '' && own !== namespace) {
-    throw badRequest(`the namespace of the object (${own}) does not match the namespace on the request (${namespace})`)
-  }
 }
 
 function checkPreconditions(next: KubeObject, current: Entry, kind: Kind): void {
-  const { uid = '', resourceVersion = '', name = '' } = next.metadata
-  const old = current.value.metadata
-  if (uid !== '' && uid !== old.uid) {
-    const path = `/registry/${kind.resource}/${current.key}`
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid ?? ''}`
-    throw conflict(
-      kind,
-      name,
-      `StorageError: invalid object, Code: 4, Key: ${path}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`
-    )
-  }
+  const { resourceVersion = '', name = '' } = next.metadata
+  checkUid(next, { kind, key: current.key, uid: current.value.metadata.uid ?? '' })
   if (resourceVersion !== '' && resourceVersion !== '0') return
   if (!needsVersionToUpdate(kind.storage)) return
   throw invalidError(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
+}
+
+/** An object that names a uid means that one only: not what was made anew under its name, and not nothing. */
+export function checkUid(next: KubeObject, at: { kind: Kind; key: string; uid: string }): void {
+  const { uid = '', name = '' } = next.metadata
+  if (uid === '' || uid === at.uid) return
+  const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${at.uid}`
+  const path = `/registry/${at.kind.resource}/${at.key}`
+  throw conflict(
+    at.kind,
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${path}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`
+  )
 }
 
 /** Answers with the stored object. Throws NotFound, Conflict, Invalid and what admission refuses. */
@@ -158,7 +160,9 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   if (change.path.counts && rules.generation === true && !sameSpec(object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1
   }
-  const errors = [...validateMetadataUpdate(object, old), ...change.path.validate(object, old)]
+  const wrong = validateMetadataUpdate(object, old)
+  // Kubernetes checks metadata twice, once for all kinds and once in each, and shows both causes.
+  const errors = [...wrong, ...wrong, ...change.path.validate(object, old)]
   if (errors.length > 0) throw invalidError(kind, at.name ?? '', errors)
   await admit('validate', at, { context, what: { ...admitted, object } })
   return object

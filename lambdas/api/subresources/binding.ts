@@ -86,13 +86,11 @@ function assigned(pod: KubeObject, { metadata, target }: Binding, now: number): 
 
 function scheduled(pod: KubeObject, now: number): PodStatus {
   const status = (pod.status ?? {}) as PodStatus
-  const { generation } = pod.metadata
   const condition = {
     type: 'PodScheduled',
     status: 'True',
     lastProbeTime: null,
-    lastTransitionTime: timestamp(now),
-    ...(generation === undefined ? {} : { observedGeneration: generation })
+    lastTransitionTime: timestamp(now)
   } as unknown as PodCondition
   const before = status.conditions ?? []
   const known = before.find(({ type }) => type === condition.type)

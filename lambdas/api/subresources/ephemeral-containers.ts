@@ -26,7 +26,7 @@ export const ephemeralContainers = wholeObject(({ rules }): Path => {
       for (const before of containersOf(old)) {
         const same = now.find(({ name }) => name === before.name)
         if (same === undefined)
-          errors.push(forbidden(FIELD, `existing ephemeral containers ${goQuote(before.name)} may not be removed`))
+          errors.push(forbidden(FIELD, `existing ephemeral containers ${goQuote(before.name)} may not be removed\n`))
         else if (!sameJson(same, before))
           errors.push(forbidden(FIELD, `existing ephemeral containers ${goQuote(before.name)} may not be changed`))
       }

@@ -4,6 +4,7 @@ import { binding } from './binding.ts'
 import { ephemeralContainers } from './ephemeral-containers.ts'
 import { eviction } from './eviction.ts'
 import { finalize } from './finalize.ts'
+import { resize } from './resize.ts'
 import { scale } from './scale.ts'
 import { status } from './status.ts'
 
@@ -12,6 +13,7 @@ export const subresourceHandlers: Readonly<Record<string, ResourceHandler>> = {
   ephemeralcontainers: ephemeralContainers,
   eviction,
   finalize,
+  resize,
   scale,
   status
 }

@@ -13,7 +13,7 @@ import { methodNotAllowed, noSuchResource, notFound } from '../failures.ts'
 import { writeOptions } from '../options.ts'
 import { patcherOf } from '../patch.ts'
 import type { ApiContext, ResourceRequest } from '../types.ts'
-import { changeObject, checkName, storeKey, wholePath } from '../update.ts'
+import { changeObject, checkName, checkUid, storeKey, wholePath } from '../update.ts'
 
 const SCALE = {
   group: 'autoscaling',
@@ -57,12 +57,17 @@ async function patchScale(at: ResourceRequest, context: ApiContext, paths: Scale
   const options = writeOptions(at.request.query, 'PatchOptions')
   let warnings: readonly string[] = []
   const next = async (old: KubeObject) => {
-    const patched = await patcher.apply(scaleOf(old, paths) as unknown as Json, SCALE.schema)
+    const patched = await patcher.apply(patchable(old, paths), SCALE.schema)
     const decoded = decode(SCALE, patched, decoding(options, patcher))
     warnings = decoded.warnings
     return decoded.object
   }
   return await change(at, context, { paths, dryRun: options.dryRun, warnings: () => warnings, next })
+}
+
+/** Zero replicas are not shown, but a patch may replace them. */
+function patchable(object: KubeObject, paths: ScalePaths): Json {
+  return { ...scaleOf(object, paths), spec: { replicas: numberAt(object, paths.specReplicas) } }
 }
 
 interface ScaleChange {
@@ -82,12 +87,8 @@ async function change(at: ResourceRequest, context: ApiContext, how: ScaleChange
       const asked = await how.next(old)
       const replicas = ((asked.spec ?? {}) as { replicas?: number }).replicas ?? 0
       checkReplicas(at.name ?? '', replicas)
-      const { resourceVersion, uid } = asked.metadata
-      const metadata = {
-        ...old.metadata,
-        resourceVersion: resourceVersion ?? '',
-        ...(uid === undefined ? {} : { uid })
-      }
+      checkUid(asked, { kind: at.kind, key: storeKey(at), uid: old.metadata.uid ?? '' })
+      const metadata = { ...old.metadata, resourceVersion: asked.metadata.resourceVersion ?? '' }
       return withField(copyJson({ ...old, metadata }), paths.specReplicas, replicas)
     }
   })
