@@ -1,6 +1,7 @@
 /** The Node object of this machine, as kubelet would report it. Pure. */
 import type { Node, NodeCondition, NodeStatus } from '../../core/kinds/types.ts'
 import { timestamp } from '../../core/ports.ts'
+import { canonicalQuantity } from '../../core/quantity.ts'
 import type { AgentConfig } from '../config.ts'
 import type { Image } from '../runtime/runtime.ts'
 import type { Machine, Pressure } from './machine.ts'
@@ -53,7 +54,7 @@ export function allocatableOf(config: Pick<AgentConfig, 'maxPods'>, machine: Mac
   const memory = Math.max(0, machine.memory - RESERVED_MEMORY)
   return {
     ...capacityOf(config, machine),
-    memory: `${Math.floor(memory / 1024)}Ki`,
+    memory: canonicalQuantity(`${Math.floor(memory / 1024)}Ki`),
     'ephemeral-storage': String(Math.floor(machine.storage * (1 - RESERVED_STORAGE_SHARE)))
   }
 }
@@ -61,10 +62,10 @@ export function allocatableOf(config: Pick<AgentConfig, 'maxPods'>, machine: Mac
 function capacityOf(config: Pick<AgentConfig, 'maxPods'>, machine: Machine): Record<string, string> {
   return {
     cpu: String(machine.cpus),
-    'ephemeral-storage': `${Math.floor(machine.storage / 1024)}Ki`,
+    'ephemeral-storage': canonicalQuantity(`${Math.floor(machine.storage / 1024)}Ki`),
     'hugepages-1Gi': '0',
     'hugepages-2Mi': '0',
-    memory: `${Math.floor(machine.memory / 1024)}Ki`,
+    memory: canonicalQuantity(`${Math.floor(machine.memory / 1024)}Ki`),
     pods: String(config.maxPods ?? DEFAULT_MAX_PODS)
   }
 }
