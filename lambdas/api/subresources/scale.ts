@@ -1,8 +1,10 @@
 /** GET, PUT and PATCH .../scale: the replicas of anything that has some, as one kind of object. */
+
+import { age } from '../../../core/duration.ts'
 import type { FieldError } from '../../../core/errors.ts'
 import { invalid, invalidError } from '../../../core/field-errors.ts'
 import type { ApiResponse } from '../../../core/http.ts'
-import type { ScalePaths } from '../../../core/kinds/kind.ts'
+import type { Cell, Column, Kind, ScalePaths } from '../../../core/kinds/kind.ts'
 import type { KubeObject } from '../../../core/object.ts'
 import { decode } from '../../../core/validate.ts'
 import { valueAnswer, warningHeader } from '../answers.ts'
@@ -15,7 +17,7 @@ import { patcherOf } from '../patch.ts'
 import type { ApiContext, ResourceRequest } from '../types.ts'
 import { changeObject, checkName, checkUid, storeKey, wholePath } from '../update.ts'
 
-const SCALE = {
+export const SCALE = {
   group: 'autoscaling',
   version: 'v1',
   kind: 'Scale',
@@ -23,6 +25,27 @@ const SCALE = {
 }
 
 type Json = Record<string, unknown>
+
+const column = (name: string, type: Column['type'], format = ''): Column => {
+  return { name, type, format, priority: 0, description: '' }
+}
+const COLUMNS = [
+  column('Name', 'string'),
+  column('Desired', 'integer'),
+  column('Available', 'integer'),
+  column('Age', 'string')
+]
+
+/** How the scale of a kind is shown as a table. */
+export function scaleTable(kind: Kind): Kind {
+  return { ...kind, kind: SCALE.kind, columns: COLUMNS, rules: { cells } }
+}
+
+function cells(object: KubeObject, now: number): Cell[] {
+  const { name = '', creationTimestamp } = object.metadata
+  const [desired, available] = [numberAt(object, ['spec', 'replicas']), numberAt(object, ['status', 'replicas'])]
+  return [name, desired, available, age(creationTimestamp, now)]
+}
 
 export async function scale(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const paths = at.kind.rules.scale
