@@ -25,11 +25,11 @@ export function admit(pod: Pod, node: NodeFit): Rejection | undefined {
   if (full !== undefined) return full
   if (!matchesNode(pod, node)) {
     const message = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
-    return { reason: 'NodeAffinity', message: `Pod was rejected: ${message}` }
+    return { reason: 'NodeAffinity', message }
   }
   if (portsTaken(pod, others)) {
     const message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
-    return { reason: 'NodePorts', message: `Pod was rejected: ${message}` }
+    return { reason: 'NodePorts', message }
   }
   return undefined
 }
@@ -58,7 +58,7 @@ function out(resource: string, sums: { requested: number; used: number; capacity
   const numbers = `requested: ${requested}, used: ${used}, capacity: ${capacity}`
   return {
     reason: `OutOf${resource}`,
-    message: `Pod was rejected: Node didn't have enough resource: ${resource}, ${numbers}`
+    message: `Node didn't have enough resource: ${resource}, ${numbers}`
   }
 }
 

@@ -90,7 +90,7 @@ function rejectedStatus({ status, now, pod }: PodInput, rejected: NonNullable<Po
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     phase: 'Failed',
     reason: rejected.reason,
-    message: rejected.message,
+    message: `Pod was rejected: ${rejected.message}`,
     startTime: status.startTime ?? timestamp(now)
   }
 }

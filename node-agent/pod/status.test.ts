@@ -231,7 +231,7 @@ test('a refused pod says why and nothing of containers', () => {
   expect(status).toEqual({
     phase: 'Failed',
     reason: 'OutOfcpu',
-    message: 'm',
+    message: 'Pod was rejected: m',
     qosClass: 'Burstable',
     startTime: iso(0),
     observedGeneration: 1
