@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { Client } from '../core/client.ts'
 import { silentLog, systemPorts } from '../core/system-ports.ts'
 import { connectApi } from '../node-agent/api-connection.ts'
-import type { Cluster, Paths } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import type { Paths } from './paths.ts'
 
 export interface AdminConnection {
   readonly client: Client

@@ -1,0 +1,48 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { CliError } from './errors.ts'
+
+/** Makes the data folder, for its owner's eyes only. Throws a CliError where that cannot be. */
+export function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'EEXIST' || code === 'ENOTDIR')
+      throw new CliError(`${dir} is not a folder`, { hint: 'choose a folder with --data-dir' })
+    throw fileFailure(error, dir)
+  }
+}
+
+/** Whole or not at all. A draft that could not be written is removed. */
+export function writeAtomically(file: string, text: string, mode = 0o600): void {
+  const draft = `${file}.${process.pid}.new`
+  try {
+    writeFileSync(draft, text, { mode, flush: true })
+    renameSync(draft, file)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw fileFailure(error, file)
+  }
+}
+
+const MENDING: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  EACCES: ['no permission to use', 'run as root, or choose a folder of your own with --data-dir'],
+  EPERM: ['no permission to use', 'run as root, or choose a folder of your own with --data-dir'],
+  EROFS: ['a read-only file system holds', 'choose another folder with --data-dir'],
+  ENOSPC: ['no space left on the disk of', 'free some space, or choose a folder on another disk with --data-dir'],
+  EDQUOT: ['the disk quota is used up at', 'free some space, or choose a folder on another disk with --data-dir'],
+  EMFILE: ['too many open files to use', 'raise the limit: ulimit -n 65536'],
+  ENAMETOOLONG: ['too long a name:', 'choose a shorter folder with --data-dir']
+}
+
+/** A failure of the file system in words; anything else as it is. */
+export function fileFailure(error: unknown, file?: string): unknown {
+  if (error instanceof CliError) return error
+  const { path } = error as NodeJS.ErrnoException
+  const known = MENDING[codeOf(error) ?? '']
+  return known === undefined ? error : new CliError(`${known[0]} ${file ?? path ?? 'a file'}`, { hint: known[1] })
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+}
