@@ -5,8 +5,8 @@ import type { Cluster } from './cluster.ts'
 import { codeOf } from './files.ts'
 import { type Finding, finding } from './finding.ts'
 import { damagedKeys, validities } from './key-files.ts'
-import { dataDirFlag, type Paths } from './paths.ts'
-import { tryPort, whoListens } from './port.ts'
+import { dataDirFlag, type Paths, quoted } from './paths.ts'
+import { described, tryPort, whoListens } from './port.ts'
 
 /** What is wrong with the things in the folder. */
 export function folderFindings(paths: Paths, cluster: Cluster): Finding[] {
@@ -74,7 +74,7 @@ function store(paths: Paths): Finding {
 
 function kubeconfig(paths: Paths, cluster: Cluster): Finding {
   const what = `kubeconfig leads to this cluster`
-  const again = `./wherry up writes it anew; at once: rm -f ${paths.kubeconfig}; ./wherry kubectl${dataDirFlag(paths)} version`
+  const again = `./wherry up writes it anew; at once: rm -f ${quoted(paths.kubeconfig)}; ./wherry kubectl${dataDirFlag(paths)} get nodes`
   const text = readOr(paths.kubeconfig)
   if (text === undefined) return finding(what, `${paths.kubeconfig} is not there`, again)
   const ca = readOr(join(paths.keys, 'ca.crt'))
@@ -95,7 +95,8 @@ function readOr(file: string): string | undefined {
 /** Whether a cluster that does not run could have its port. */
 export async function portFinding(paths: Paths, cluster: Cluster): Promise<Finding> {
   const code = await tryPort(cluster.port)
-  const holder = code === 'EADDRINUSE' ? `taken by ${whoListens(cluster.port) ?? 'another process'}` : code
+  const pid = whoListens(cluster.port)
+  const holder = code === 'EADDRINUSE' ? `taken by ${pid === undefined ? 'another process' : described(pid)}` : code
   return finding(
     `port ${cluster.port} is free`,
     holder,

@@ -31,6 +31,9 @@ const MENDING: Readonly<Record<string, readonly [what: string, hint: string]>> =
   EROFS: ['a read-only file system holds', 'choose another folder with --data-dir'],
   ENOSPC: ['no space left on the disk of', 'free some space, or choose a folder on another disk with --data-dir'],
   EDQUOT: ['the disk quota is used up at', 'free some space, or choose a folder on another disk with --data-dir'],
+  EEXIST: ['a file is in the place of a folder:', 'move it away'],
+  ENOTDIR: ['a file is in the place of a folder:', 'move it away'],
+  EISDIR: ['a folder is in the place of a file:', 'move it away'],
   EMFILE: ['too many open files to use', 'raise the limit: ulimit -n 65536'],
   ENAMETOOLONG: ['too long a name:', 'choose a shorter folder with --data-dir']
 }
