@@ -556,10 +556,7 @@ const CASES: Record<string, readonly [string, object, readonly string[]][]> = {
     [
       'a user namespace beside the host network',
       spec({ hostUsers: false, hostNetwork: true, hostPID: true }),
-      [
-        'spec.hostNetwork: Forbidden: when `pod.Spec.HostUsers` is false',
-        'spec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false'
-      ]
+      ['spec.hostNetwork: Forbidden: when `hostUsers` is false', 'spec.HostPID: Forbidden: when `hostUsers` is false']
     ],
     [
       'the other operating system',

@@ -12,6 +12,7 @@ export function prepareServiceUpdate(next: Service, old: Service): void {
   const before = old.spec ?? {}
   syncAddresses(spec, before)
   dropWithType(spec, before)
+  if (spec.type === 'ExternalName') delete spec.internalTrafficPolicy
 }
 
 /** clusterIP is the first of clusterIPs; who changes one of the two means both. */

@@ -2,7 +2,7 @@
 import { ApiError, type FieldError } from '../../core/errors.ts'
 import { invalidError } from '../../core/field-errors.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
-import type { RuleContext } from '../../core/kinds/kind.ts'
+import type { Kind, RuleContext } from '../../core/kinds/kind.ts'
 import { type KubeObject, keyOf, splitKey } from '../../core/object.ts'
 import { type Decoded, decode } from '../../core/validate.ts'
 import { validateMetadata } from '../../core/validate-metadata.ts'
@@ -25,7 +25,12 @@ export async function create(at: ResourceRequest, context: ApiContext): Promise<
   const value = readObject(body, kind)
   const { object, warnings } = decode(kind, value, decoding(options, body))
   const payload = await createObject(at, context, { object, dryRun: options.dryRun })
-  return jsonAnswer(201, payload, warningHeader(warnings))
+  return jsonAnswer(201, payload, warningHeader([...warnings, ...creationWarnings(kind, payload)]))
+}
+
+/** What the kind says of its new object. */
+export function creationWarnings({ rules }: Kind, { value }: Payload): readonly string[] {
+  return rules.warnings?.(value as KubeObject, undefined) ?? []
 }
 
 /** How a body is decoded: what came over the wire is searched for unknown and duplicate fields. */

@@ -48,6 +48,9 @@ export async function patch(at: ResourceRequest, context: ApiContext, path?: Pat
       warnings = decoded.warnings
       checkName(decoded.object, at)
       return decoded.object
+    },
+    warn: (further) => {
+      warnings = [...warnings, ...further]
     }
   })
   return jsonAnswer(200, payload, warningHeader(warnings))
