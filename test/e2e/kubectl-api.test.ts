@@ -160,13 +160,17 @@ test('run, expose and set', async () => {
     ['expose deployment web --name=web --type=NodePort', 'service/web exposed'],
     ['expose deployment web --name=web', 'Error from server (AlreadyExists): services "web" already exists', 1],
     ['get service web -o jsonpath={.spec.ports[0].targetPort}', '8080'],
+    ['exec one -- ls', 'Error from server (BadRequest): pod one does not have a host assigned', 1],
+    ['exec one -c none -- ls', /^Error from server \(BadRequest\): container none is not valid for pod one$/, 1],
+    ['exec none -- ls', 'Error from server (NotFound): pods "none" not found', 1],
+    ['logs one', ''],
     ['set image deployment/web web=busybox:2', 'deployment.apps/web image updated'],
     ['set image deployment/web none=busybox:2', 'error: unable to find container named "none"', 1],
     [
-      'set env deployment/web A- --from=configmap/conf --prefix=X_',
-      'deployment.apps/web env updated\nWarning: key a transferred to A\nWarning: key b transferred to B'
+      'set env deployment/web A- --from=configmap/conf --keys=a --prefix=X_',
+      'deployment.apps/web env updated\nWarning: key a transferred to A'
     ],
-    ['set env deployment/web --list --resolve', '# Deployment web, container web\nX_A=1\nX_B=two'],
+    ['set env deployment/web --list --resolve', '# Deployment web, container web\nX_A=1'],
     [
       'set resources deployment/web --limits=cpu=200m --requests=cpu=20m',
       'deployment.apps/web resource requirements updated'

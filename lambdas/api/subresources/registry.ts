@@ -7,12 +7,16 @@ import { finalize } from './finalize.ts'
 import { resize } from './resize.ts'
 import { scale } from './scale.ts'
 import { status } from './status.ts'
+import { refuseStream } from './streams.ts'
 
 export const subresourceHandlers: Readonly<Record<string, ResourceHandler>> = {
+  attach: refuseStream,
   binding,
   ephemeralcontainers: ephemeralContainers,
   eviction,
+  exec: refuseStream,
   finalize,
+  portforward: refuseStream,
   resize,
   scale,
   status
