@@ -187,8 +187,8 @@ export class PodTasks {
       worker.sandboxAfter = node.ports.clock.now() + NETWORK_RETRY_MS
       return
     }
-    this.sandbox = this.sandboxConfig(attempt)
     try {
+      this.sandbox = this.sandboxConfig(attempt)
       await node.runtime.runSandbox(this.sandbox)
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
@@ -203,7 +203,8 @@ export class PodTasks {
     return sandboxConfig(worker.pod, attempt, {
       logs: this.logFolder(),
       cgroupParent: this.cgroup(),
-      dns: dnsOf(worker.pod, node.dns, node.dns.host)
+      dns: dnsOf(worker.pod, node.dns, node.dns.host),
+      clusterDomain: node.dns.clusterDomain
     })
   }
 

@@ -248,7 +248,7 @@ describe('the end of a pod', () => {
         status: { startTime: '2026-01-01T00:09:00Z' },
         containers: [ran('c')]
       },
-      ['stop c0@30s']
+      ['event DeadlineExceeded', 'stop c0@30s']
     ],
     ['a refused pod just stays', { rejected: { reason: 'OutOfcpu', message: 'm' }, sandboxes: [] }, ['finish']],
     [

@@ -35,7 +35,7 @@ export function planPod(input: PodInput): PodPlan {
   const status = podStatus(input, draft.waiting)
   if (isTerminalPhase(status.phase)) return planEnd(input, { phase: status.phase ?? '', status })
   const { again } = draft
-  return { actions: draft.actions, status, again: earliest(again, deadlineOf(input)), ending: false }
+  return { actions: draft.actions, status, reported: status, again: earliest(again, deadlineOf(input)), ending: false }
 }
 
 /** Why the pod must end, where it must. */
@@ -46,7 +46,7 @@ function endCause(input: PodInput): Parameters<typeof planEnd>[1] | undefined {
     return { phase: status.phase ?? '', reason: status.reason, message: status.message }
   const deadline = deadlineOf(input)
   if (deadline !== undefined && input.now >= deadline) {
-    return { phase: 'Failed', reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE }
+    return { phase: 'Failed', reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE, event: 'DeadlineExceeded' }
   }
   return pod.metadata.deletionTimestamp === undefined ? undefined : {}
 }
@@ -192,7 +192,7 @@ function planStart(draft: Draft, container: Container, starts: ContainerStart[])
 function nextAttempt(input: PodInput, name: string, attempts: readonly RuntimeContainer[]): number {
   if (attempts.length > 0) return Math.max(...attempts.map((one) => one.attempt)) + 1
   const told = statusOf(input.status, name)
-  return told?.containerID === undefined ? 0 : told.restartCount + 1
+  return told?.containerID === undefined ? (told?.restartCount ?? 0) : told.restartCount + 1
 }
 
 function backOff(draft: Draft, name: string, backoff: Backoff): void {

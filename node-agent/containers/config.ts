@@ -22,7 +22,12 @@ export const MESSAGE_FILE_ANNOTATION = 'wherry.io/termination-message-file'
 export function sandboxConfig(
   pod: Pod,
   attempt: number,
-  node: { readonly logs: string; readonly cgroupParent: string; readonly dns: SandboxConfig['dns'] }
+  node: {
+    readonly logs: string
+    readonly cgroupParent: string
+    readonly dns: SandboxConfig['dns']
+    readonly clusterDomain: string
+  }
 ): SandboxConfig {
   const { metadata, spec } = pod
   const hostNetwork = spec?.hostNetwork === true
@@ -33,7 +38,7 @@ export function sandboxConfig(
     namespace: metadata.namespace ?? '',
     podUid: metadata.uid ?? '',
     attempt,
-    hostname: hostNetwork ? '' : hostnameOf(pod),
+    hostname: hostNetwork ? '' : kernelHostname(pod, node.clusterDomain),
     logDirectory: node.logs,
     dns: node.dns,
     portMappings: hostNetwork ? [] : portMappings(containers),
@@ -55,6 +60,28 @@ export function hostnameOf(pod: Pod): string {
   const { metadata, spec } = pod
   const name = spec?.hostnameOverride ?? spec?.hostname ?? metadata.name ?? ''
   return name.slice(0, 63).replace(/[-.]+$/, '')
+}
+
+/** Under which the cluster's DNS knows the pod's hostname; '' without a subdomain. */
+export function domainOf({ metadata, spec }: Pod, clusterDomain: string): string {
+  const subdomain = spec?.subdomain ?? ''
+  if (subdomain === '' || spec?.hostnameOverride !== undefined) return ''
+  return `${subdomain}.${metadata.namespace ?? ''}.svc.${clusterDomain}`
+}
+
+/** The kernel's field has this many characters. */
+const MOST_HOSTNAME = 64
+
+/** Throws ConfigError where the name is asked for in full and does not fit. */
+function kernelHostname(pod: Pod, clusterDomain: string): string {
+  const hostname = hostnameOf(pod)
+  const domain = domainOf(pod, clusterDomain)
+  if (domain === '' || pod.spec?.setHostnameAsFQDN !== true) return hostname
+  const full = `${hostname}.${domain}`
+  if (full.length <= MOST_HOSTNAME) return full
+  throw new ConfigError(
+    `failed to construct FQDN from pod hostname and cluster domain, FQDN ${full} is too long (${MOST_HOSTNAME} characters is the max, ${full.length} characters requested)`
+  )
 }
 
 function podLabels(pod: Pod): Record<string, string> {

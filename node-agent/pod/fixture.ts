@@ -63,6 +63,7 @@ export function scene({ sandboxes, containers, busy, ...more }: Scene = {}): Pod
   return {
     pod: podOf(),
     status: { phase: 'Pending' } as PodStatus,
+    reported: { phase: 'Pending' },
     health: new Map(),
     messages: new Map(),
     failures: new Map(),

@@ -43,6 +43,8 @@ export interface PodInput {
   readonly pod: Pod
   /** The status that was last decided; at first, the API's. */
   readonly status: PodStatus
+  /** What the API was told last. */
+  readonly reported: Pick<PodStatus, 'phase' | 'reason' | 'message'>
   readonly runtime: PodRuntime
   /** By container id. */
   readonly health: ReadonlyMap<string, Health>
@@ -95,7 +97,8 @@ export type Action =
   | { readonly do: 'removeContainer'; readonly id: string }
   | {
       readonly do: 'event'
-      readonly container: string
+      /** Absent: it is about the pod as a whole. */
+      readonly container?: string
       readonly type: 'Normal' | 'Warning'
       readonly reason: string
       readonly message: string
@@ -108,6 +111,8 @@ export type Action =
 export interface PodPlan {
   readonly actions: readonly Action[]
   readonly status: PodStatus
+  /** What the API is told: a terminal phase only when nothing of the pod runs any more. */
+  readonly reported: PodStatus
   /** Milliseconds since 1970 when time alone changes the decision. */
   readonly again: number | undefined
   /** Set from the moment that the pod must end. */
@@ -117,6 +122,16 @@ export interface PodPlan {
 /** An init container that keeps running beside the others. */
 export function isSidecar(container: Container): boolean {
   return container.restartPolicy === 'Always'
+}
+
+/** Init containers, containers and ephemeral ones: names are unique among all of them. */
+export function containersOf(pod: Pod): readonly Container[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {}
+  return [...initContainers, ...containers, ...ephemeralContainers]
+}
+
+export function containerNamed(pod: Pod, name: string): Container | undefined {
+  return containersOf(pod).find((container) => container.name === name)
 }
 
 export function formatPod(pod: Pod): string {
