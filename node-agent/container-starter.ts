@@ -91,9 +91,20 @@ export class ContainerStarter {
       environment,
       mounts,
       messageFile,
+      targetId: this.targetOf(container),
       nodeMemory: node.memory,
       seccompFolder: node.folders.seccomp
     })
+  }
+
+  /** Throws ConfigError where an ephemeral container's target does not run. */
+  private targetOf({ name }: Container): string | undefined {
+    const { pod, runtime } = this.worker
+    const target = pod.spec?.ephemeralContainers?.find((one) => one.name === name)?.targetContainerName ?? ''
+    if (target === '') return undefined
+    const found = runtime.containers.find((one) => one.name === target && one.state === 'running')
+    if (found === undefined) throw new ConfigError(`unable to find target container ${target}`)
+    return found.id
   }
 
   private async run(container: Container, config: ContainerConfig, at: StartPlace): Promise<void> {

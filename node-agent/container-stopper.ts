@@ -13,6 +13,7 @@ export async function stopContainer(node: NodeContext, worker: PodWorker, stop: 
   stopping.set(stop.id, stop.until)
   const container = containerNamed(worker.pod, stop.name)
   try {
+    if (stop.replace === true) worker.replaced.add(stop.id)
     if (!overtaking) worker.event(container, 'Normal', { reason: 'Killing', message: stop.message })
     const hook = container === undefined || overtaking ? undefined : hookOf(container, 'preStop')
     let least = 0

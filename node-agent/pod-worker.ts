@@ -42,6 +42,7 @@ export class PodWorker {
   endingSince: number | undefined
   rejected: { readonly reason: string; readonly message: string } | undefined
   runtime: PodRuntime = NOTHING
+  readonly replaced = new Set<string>()
   readonly failures = new Map<string, StartFailure>()
   readonly busy = {
     preparing: false,
@@ -160,7 +161,7 @@ export class PodWorker {
   }
 
   private input(): PodInput {
-    const { pod, runtime, failures, busy, rejected, prepared, prepareAfter, finished, endingSince } = this
+    const { pod, runtime, failures, replaced, busy, rejected, prepared, prepareAfter, finished, endingSince } = this
     const { phase, reason, message } = this.status
     return {
       pod,
@@ -168,6 +169,7 @@ export class PodWorker {
       reported: { phase, ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) },
       runtime,
       failures,
+      replaced,
       busy,
       rejected,
       prepared,

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Container, Pod, SeccompProfile as SpecSeccomp } from '../../core/kinds/types.ts'
+import { IMAGE_ANNOTATION } from '../pod/input.ts'
 import { BACKOFF_ANNOTATION } from '../pod/restart.ts'
 import {
   type ContainerConfig,
@@ -131,6 +132,8 @@ export interface ContainerInput {
   readonly environment: ReadonlyMap<string, string>
   readonly mounts: readonly ContainerMount[]
   readonly messageFile: string
+  /** The container whose processes it sees; only an ephemeral one has such a target. */
+  readonly targetId?: string | undefined
   /** Bytes. */
   readonly nodeMemory: number
   /** The folder that Localhost seccomp profiles are relative to. */
@@ -154,6 +157,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     annotations: {
       [MESSAGE_FILE_ANNOTATION]: input.messageFile,
       [BACKOFF_ANNOTATION]: String(input.backoffMs),
+      [IMAGE_ANNOTATION]: container.image ?? '',
       'io.kubernetes.container.hash': createHash('sha256').update(JSON.stringify(container)).digest('hex').slice(0, 8),
       'io.kubernetes.container.terminationMessagePolicy': container.terminationMessagePolicy ?? 'File'
     },
@@ -174,7 +178,10 @@ function securityOf(input: ContainerInput): ContainerConfig['security'] {
   refuseRoot(input, runAsUser)
   const privileged = own?.privileged === true
   return {
-    namespaces: namespacesOf(pod),
+    namespaces: {
+      ...namespacesOf(pod),
+      ...(input.targetId === undefined ? {} : { pid: 'TARGET', target: input.targetId })
+    },
     privileged,
     // A group without a user is refused by the runtime: the image's own user goes with it.
     runAsUser: runAsUser ?? input.image.uid,

@@ -67,6 +67,7 @@ export function scene({ sandboxes, containers, busy, ...more }: Scene = {}): Pod
     health: new Map(),
     messages: new Map(),
     failures: new Map(),
+    replaced: new Set(),
     rejected: undefined,
     prepared: true,
     prepareAfter: 0,

@@ -34,7 +34,7 @@ export function podStatus(
   const ephemerals = (spec?.ephemeralContainers ?? []).map((one) => containerStatus(statuses, one, 'ephemeral'))
   mains.sort(byName)
   ephemerals.sort(byName)
-  const computed = phaseOf({ pod, inits, mains, ended: options.ended === true })
+  const computed = phaseOf({ pod, inits, mains, replaced: input.replaced, ended: options.ended === true })
   const phase = isTerminalPhase(before.phase) ? before.phase : (options.phase ?? computed)
   const ips = addresses(input, options.ended === true || isTerminalPhase(phase))
   const conditions = podConditions({ input, phase: phase ?? '', inits, mains, ips })
@@ -256,10 +256,11 @@ interface PhaseInput {
   readonly pod: Pod
   readonly inits: readonly ContainerStatus[]
   readonly mains: readonly ContainerStatus[]
+  readonly replaced: PodInput['replaced']
   readonly ended: boolean
 }
 
-function phaseOf({ pod, inits, mains, ended }: PhaseInput): string {
+function phaseOf({ pod, inits, mains, replaced, ended }: PhaseInput): string {
   const init = initProgress(pod, inits)
   if (init === 'failed') return 'Failed'
   let running = 0
@@ -278,7 +279,8 @@ function phaseOf({ pod, inits, mains, ended }: PhaseInput): string {
   if (init === 'pending' || waiting > 0) return 'Pending'
   if (running > 0) return 'Running'
   if (stopped === 0) return 'Pending'
-  if (mains.some((status) => runsAgain(pod, status))) return 'Running'
+  const isReplaced = ({ containerID = '' }: ContainerStatus) => replaced.has(containerID.replace(/^.*:\/\//, ''))
+  if (mains.some((status) => isReplaced(status) || runsAgain(pod, status))) return 'Running'
   return stopped === succeeded ? 'Succeeded' : 'Failed'
 }
 

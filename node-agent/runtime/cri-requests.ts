@@ -103,7 +103,7 @@ function securityContext(security: ContainerConfig['security']): object {
 }
 
 function namespaceOptions(modes: NamespaceModes): object {
-  return { network: modes.network, pid: modes.pid, ipc: modes.ipc }
+  return { network: modes.network, pid: modes.pid, ipc: modes.ipc, target_id: modes.target ?? '' }
 }
 
 function seccomp(profile: SeccompProfile): object {
