@@ -2,7 +2,8 @@
 import { age } from '../duration.ts'
 import type { FieldError } from '../errors.ts'
 import { forbidden, invalid, required, tooLong } from '../field-errors.ts'
-import { ownOf, setOwn } from '../json.ts'
+import { JsonError, jsonKind, parseJson } from '../go-json.ts'
+import { isObject, ownOf, setOwn } from '../json.ts'
 import { byteLength, isConfigMapKey } from '../names.ts'
 import type { KubeObject } from '../object.ts'
 import { sameValue } from './checks.ts'
@@ -123,16 +124,15 @@ function validateDockerConfig(data: Readonly<Record<string, string>>, key: strin
 
 /** Why Go would not read the text as a JSON object. */
 function jsonProblem(text: string): string | undefined {
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(text)
-    if (value === null || (typeof value === 'object' && !Array.isArray(value))) return undefined
-    const type = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
-    return `json: cannot unmarshal ${type} into Go value of type map[string]interface {}`
+    value = parseJson(text)
   } catch (error) {
-    const [, stray] = /^SyntaxError: Unexpected token '(.)'/.exec(String(error)) ?? []
-    if (stray === undefined) return 'unexpected end of JSON input'
-    return `invalid character '${stray}' looking for beginning of value`
+    if (error instanceof JsonError) return error.message
+    throw error
   }
+  if (value === null || isObject(value)) return undefined
+  return `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`
 }
 
 export const configKinds: readonly Kind[] = [

@@ -91,7 +91,7 @@ const CASES: Record<string, readonly [string, object, readonly string[]][]> = {
       }),
       [
         'spec.containers[0].ports[1].name: Duplicate value: "web"',
-        'spec.containers[0].ports[2].name: Invalid value: "much-too-long-name": must be no more than 15 bytes'
+        'spec.containers[0].ports[2].name: Invalid value: "much-too-long-name": must be no more than 15 characters'
       ]
     ],
     [
