@@ -8,7 +8,7 @@ import { type Decoded, decode } from '../../core/validate.ts'
 import { validateMetadata } from '../../core/validate-metadata.ts'
 import { admit } from './admit.ts'
 import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
-import { bodyOf, readObject } from './body.ts'
+import { bodyOf, readObject, type TextBody } from './body.ts'
 import { commitChange } from './commit.ts'
 import { alreadyExists, BareError } from './failures.ts'
 import { ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
@@ -36,10 +36,13 @@ export function creationWarnings({ rules }: Kind, { value }: Payload): readonly 
 /** How a body is decoded: what came over the wire is searched for unknown and duplicate fields. */
 export function decoding(
   options: WriteOptions,
-  body: { readonly text?: string | undefined } | { readonly value: unknown }
+  body: { readonly text?: string | undefined; readonly yaml?: TextBody['yaml'] } | { readonly value: unknown }
 ): Parameters<typeof decode>[2] {
   const text = 'text' in body ? body.text : undefined
-  return text === undefined ? 'Ignore' : { mode: options.fieldValidation, text }
+  if (text === undefined) return 'Ignore'
+  const repeated = ('yaml' in body ? body.yaml?.repeated : undefined) ?? []
+  const strict = repeated.length === 0 ? [] : [`yaml: unmarshal errors:\n${repeated.join('\n')}`]
+  return { mode: options.fieldValidation, text, strict }
 }
 
 /** From a decoded object, which it owns, to the stored one. */

@@ -1,6 +1,7 @@
 /** PUT, and the way that every change of a stored object takes: read, change, check, commit, and again if it moved. */
 import type { FieldError } from '../../core/errors.ts'
 import { invalid, invalidError } from '../../core/field-errors.ts'
+import { goQuote } from '../../core/go-text.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
 import type { Kind, Rules } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
@@ -14,7 +15,7 @@ import { bodyOf, readObject } from './body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
 import { sameJson } from './copy.ts'
 import { createObject, creationWarnings, decoding, ruleContext } from './create.ts'
-import { badRequest, conflict, notFound } from './failures.ts'
+import { BareError, badRequest, conflict, notFound } from './failures.ts'
 import { ensureNamespace, keepMetadata } from './metadata.ts'
 import { writeOptions } from './options.ts'
 import { isCreatedByUpdate, needsVersionToUpdate } from './traits.ts'
@@ -135,6 +136,7 @@ export async function changeObject(at: ResourceRequest, context: ApiContext, cha
     if (old === undefined) throw notFound(kind, name)
     const next = await change.produce(old)
     const asked = next.metadata.resourceVersion ?? ''
+    checkVersion(asked)
     if (asked !== '' && asked !== '0' && asked !== old.value.metadata.resourceVersion) throw conflict(kind, name)
     const prepared = await prepare(at, context, { next, old: old.value, change })
     if (sameJson(prepared, old.value)) return old
@@ -147,6 +149,11 @@ export async function changeObject(at: ResourceRequest, context: ApiContext, cha
     await pause(context, attempt)
   }
   throw conflict(kind, name)
+}
+
+function checkVersion(asked: string): void {
+  if (asked !== '' && !/^[0-9]+$/.test(asked))
+    throw new BareError(`strconv.ParseUint: parsing ${goQuote(asked)}: invalid syntax`)
 }
 
 interface Step {

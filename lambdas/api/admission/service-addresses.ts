@@ -3,6 +3,7 @@ import { isIPv4 } from 'node:net'
 import type { FieldError } from '../../../core/errors.ts'
 import { invalid, invalidError } from '../../../core/field-errors.ts'
 import { ipFamily } from '../../../core/ip.ts'
+import { syncAddresses } from '../../../core/kinds/service-update.ts'
 import { checkAddresses } from '../../../core/kinds/service-validate.ts'
 import type { Service, ServicePort, ServiceSpec } from '../../../core/kinds/types.ts'
 import {
@@ -57,7 +58,10 @@ async function allocate(request: AdmissionRequest, ranges: Ranges): Promise<void
   const old = request.old as unknown as Service | undefined
   const { spec } = next
   if (spec === undefined) return
-  if (old !== undefined) keepAllocated(next, old)
+  if (old !== undefined) {
+    syncAddresses(spec, old.spec ?? {})
+    keepAllocated(next, old)
+  }
   const held = heldBy(request.old)
   if (needsClusterIp(next)) {
     chooseFamilies(request, spec)
