@@ -40,7 +40,7 @@ export async function writeAtomically(folder: string, payload: Payload, options:
 /** With an fsGroup, a folder is the group's, and so is what is made inside. */
 async function own(folder: string, mode: number, group: number | undefined): Promise<void> {
   if (group !== undefined) await chown(folder, 0, group)
-  await chmod(folder, group === undefined ? mode : mode | 0o2070)
+  await chmod(folder, group === undefined ? mode : mode | 0o2000)
 }
 
 async function ownParents(target: string, path: string, group: number | undefined): Promise<void> {
