@@ -139,7 +139,7 @@ const ENDS: readonly Row[] = [
   },
   {
     name: 'too-late',
-    spec: { ...once('sleep 100'), activeDeadlineSeconds: 3 },
+    spec: { ...once('sleep 100'), activeDeadlineSeconds: 10, terminationGracePeriodSeconds: 1 },
     until: ended,
     status: {
       phase: 'Failed',
