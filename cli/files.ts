@@ -54,11 +54,13 @@ const MENDING: Readonly<Record<string, readonly [what: string, hint: string]>> =
 /** A failure of the file system in words; anything else as it is. */
 export function fileFailure(error: unknown, file?: string): unknown {
   if (error instanceof CliError) return error
-  const { path } = error as NodeJS.ErrnoException
+  const { path } = (error ?? {}) as NodeJS.ErrnoException
   const known = MENDING[codeOf(error) ?? '']
   return known === undefined ? error : new CliError(`${known[0]} ${file ?? path ?? 'a file'}`, { hint: known[1] })
 }
 
+/** The system's code of a failure: "ENOENT". */
 export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : undefined
 }
