@@ -108,14 +108,14 @@ function isTable(source: Source): boolean {
   return source.path === 'core/kinds/types.ts' || /^\/\*\* Table[:.]/m.test(source.text.slice(0, 400))
 }
 
+const FUNCTION = /^(\s*)(?:export )?(?:async )?function\*? (\w+)/
+const METHOD = /^(\s*)(?:(?:private|static|override|async) )*\*?(\w+)[(<].*\)(?:: [^=]+)? \{$/
+
 /** Named functions and methods whose body, by indentation, is too long. */
 function longFunctions(source: Source): string[] {
   const lines = source.text.split('\n')
   return lines.flatMap((line, start) => {
-    const opening =
-      /^(\s*)(?:export )?(?:async )?(?:function\*? |(?:private |static |override )*(?:async )?\*?)([\w]+)\s*[(<].*\{$/.exec(
-        line
-      )
+    const opening = FUNCTION.exec(line) ?? METHOD.exec(line)
     if (opening === null || /^\s*(if|for|while|switch|return|catch)\b/.test(line)) return []
     const end = lines.findIndex((other, index) => index > start && other === `${opening[1]}}`)
     return end - start > LONGEST_FUNCTION ? [`${source.path}:${start + 1} ${opening[2]}: ${end - start} lines`] : []
