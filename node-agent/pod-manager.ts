@@ -1,7 +1,8 @@
 /** All pods of this node: what the API wants, what the runtime has, and a worker for each. */
 import type { WatchEvent } from '../core/client.ts'
 import type { Pod, Taint } from '../core/kinds/types.ts'
-import { admit } from './admission.ts'
+import { admit, judgeResize } from './admission.ts'
+import type { ResizeVerdict } from './pod/resize.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import { PodWorker } from './pod-worker.ts'
 import type { PodRuntime, RuntimeContainer } from './runtime/runtime.ts'
@@ -69,6 +70,11 @@ export class PodManager {
     this.workers.delete(uid)
     this.context.objects.release(uid)
     for (const [id, owner] of this.owners) if (owner === uid) this.owners.delete(id)
+  }
+
+  judgeResize(pod: Pod): ResizeVerdict | undefined {
+    const others = [...this.workers.values()].filter((one) => !one.gone && one.uid !== pod.metadata.uid)
+    return judgeResize(pod, { allocatable: this.context.allocatable, others: others.map((one) => one.pod) })
   }
 
   async lookAtAll(): Promise<void> {

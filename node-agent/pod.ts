@@ -16,6 +16,7 @@ import {
   type PodPlan,
   type StartFailure
 } from './pod/input.ts'
+import { resizeMessage, resizesOf } from './pod/resize.ts'
 import { type Backoff, backoffAfter, crashLoopMessage, wantsInitRun, wantsRun } from './pod/restart.ts'
 import { isStarted, newestOf, podStatus, type Waiting } from './pod/status.ts'
 import type { RuntimeContainer, Sandbox } from './runtime/runtime.ts'
@@ -136,8 +137,36 @@ function planContainers(draft: Draft, sandbox: Sandbox): void {
         planStart(draft, container, starts)
     }
   }
+  planResize(draft, stops)
   if (starts.length > 0) draft.actions.push({ do: 'start', sandboxId: sandbox.id, containers: starts })
   if (stops.length > 0) draft.actions.push({ do: 'stop', containers: stops })
+}
+
+function planResize({ input, actions }: Draft, stops: ContainerStop[]): void {
+  const { pod, status, resizeVerdict: verdict } = input
+  const wanted = resizesOf(input).filter(({ id }) => !stops.some((stop) => stop.id === id))
+  if (wanted.length === 0 || input.busy.resizing) return
+  if (verdict !== undefined) {
+    const { reason, message } = verdict
+    const told = status.conditions?.find((one) => one.type === 'PodResizePending')
+    if (told?.reason === reason && told.message === message) return
+    const text = resizeMessage(pod, reason, message)
+    actions.push({ do: 'event', type: 'Warning', reason: `Resize${reason}`, message: text })
+    return
+  }
+  const grace = (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000
+  for (const { id, name, restart } of wanted) {
+    if (!restart) continue
+    stops.push({
+      id,
+      name,
+      until: input.now + grace,
+      message: `Container ${name} resize requires restart`,
+      replace: true
+    })
+  }
+  const inPlace = wanted.filter(({ restart }) => !restart)
+  if (inPlace.length > 0) actions.push({ do: 'resize', containers: inPlace })
 }
 
 interface InitPlan {
