@@ -81,7 +81,7 @@ async function yamlBody(source: string): Promise<TextBody> {
 }
 
 /** Go's reader is one of YAML 1.1, where y and no are booleans, but leaves times as they are written. */
-function withoutTimes(tags: Tags): Tags {
+export function withoutTimes(tags: Tags): Tags {
   return tags.filter((tag) => typeof tag === 'string' || (!tag.tag.endsWith(':timestamp') && tag.format !== 'TIME'))
 }
 
