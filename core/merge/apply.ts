@@ -4,7 +4,7 @@
  * structured-merge-diff and the managers around it in k8s.io/apimachinery do.
  */
 import { ApiError } from '../errors.ts'
-import { goQuote } from '../go-text.ts'
+import { goJson, goQuote } from '../go-text.ts'
 import { isObject, type JsonObject, sameJson } from '../json.ts'
 import type { ManagedFieldsEntry, StatusCause } from '../kinds/types.ts'
 import { timestamp } from '../ports.ts'
@@ -212,11 +212,11 @@ function withLastApplied({ patch, live, writer }: Application, applied: Applied)
 
 /** As Go encodes an unstructured object: keys sorted, a newline at the end. */
 function lastAppliedText(patch: JsonObject): string {
-  const { [LAST_APPLIED]: _, ...annotations } = annotationsOf(patch) ?? {}
   const given = isObject(patch.metadata) ? patch.metadata : {}
   const { annotations: had, ...rest } = given
-  const metadata = had === undefined || Object.keys(annotations).length === 0 ? rest : { ...rest, annotations }
-  return `${JSON.stringify(sortedKeys({ ...patch, metadata }))}\n`
+  const { [LAST_APPLIED]: _, ...annotations } = annotationsOf(patch) ?? {}
+  const metadata = isObject(had) ? { ...rest, annotations } : rest
+  return `${goJson(sortedKeys({ ...patch, metadata }))}\n`
 }
 
 function sortedKeys(value: unknown): unknown {

@@ -48,7 +48,8 @@ export function compareObjects(
     const element = fieldElement(name)
     const field = map.field(name) ?? map.element
     if (field === undefined) return
-    const [left, right] = [from[name] ?? implied, to[name] ?? implied]
+    const left = from[name] === undefined ? implied : from[name]
+    const right = to[name] === undefined ? implied : to[name]
     if (name === 'metadata') walk.metadata(field.type.map, left, right)
     else walk.values(field.type, left, right)
     if (walk.changed !== undefined) changed[element] = walk.changed
@@ -155,7 +156,7 @@ class Walk {
       const value = to[name]
       const before = from === undefined || !Object.hasOwn(from, name) ? undefined : from[name]
       if (value === before || value === undefined) continue
-      visit(name, before ?? (from === undefined ? undefined : implied.get(name)), value)
+      visit(name, before === undefined && from !== undefined ? implied.get(name) : before, value)
     }
     for (const name in from) {
       if (from[name] === undefined || (to !== undefined && Object.hasOwn(to, name) && to[name] !== undefined)) continue

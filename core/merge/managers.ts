@@ -5,18 +5,14 @@ import type { ManagedFieldsEntry } from '../kinds/types.ts'
 import { timestamp } from '../ports.ts'
 import { type Comparison, compareObjects, UNOWNED_FIELDS } from './compare.ts'
 import {
-  asMember,
-  type Draft,
   difference,
   EMPTY,
   type FieldSet,
   fieldElement,
   isEmptySet,
-  isMember,
   LEAF,
   readFields,
   recursiveDifference,
-  SELF,
   union
 } from './field-set.ts'
 import type { Type } from './types.ts'
@@ -53,30 +49,8 @@ export function ignoring(...paths: string[]): Ignored {
   return { top, filter: (given) => recursiveDifference(given, set) }
 }
 
-/** A way that can change these paths only; "*" stands for any one element. */
-export function ignoringAllBut(...paths: string[]): Ignored {
-  const pattern = paths.map(setOfPath).reduce(union, EMPTY)
-  return { top: new Set(['status']), filter: (set) => matching(set, pattern) }
-}
-
 function setOfPath(path: string): FieldSet {
-  return path
-    .split('.')
-    .reduceRight((below: FieldSet, name) => ({ [name === '*' ? '*' : fieldElement(name)]: below }), LEAF)
-}
-
-function matching(set: FieldSet, pattern: FieldSet): FieldSet {
-  if (isEmptySet(pattern)) return set
-  const out: Draft = {}
-  for (const element in set) {
-    const below = pattern[element] ?? pattern['*']
-    if (below === undefined || element === SELF) continue
-    const node = set[element] as FieldSet
-    const left = matching(node, below)
-    if (isMember(node)) out[element] = asMember(left)
-    else if (!isEmptySet(left)) out[element] = left
-  }
-  return out
+  return path.split('.').reduceRight((below: FieldSet, name) => ({ [fieldElement(name)]: below }), LEAF)
 }
 
 export function setOfEntry(entry: ManagedFieldsEntry): FieldSet {

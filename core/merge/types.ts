@@ -4,7 +4,7 @@
  * k8s.io/kube-openapi/pkg/schemaconv.
  */
 import { type Schema, schemaOf } from '../kinds/schemas.ts'
-import { isStructByValue } from './value-structs.ts'
+import { isAlwaysPrinted, isStructByValue } from './value-structs.ts'
 
 export type Scalar = 'numeric' | 'string' | 'boolean' | 'untyped'
 
@@ -163,6 +163,7 @@ function listType(schema: Extensions): ListType {
 function mapType(schema: Extensions, struct: string | undefined): MapType {
   const properties = schema.properties ?? {}
   const fields = new Map<string, Field>()
+  const needed = new Set(schema.required)
   let implied: ReadonlyMap<string, unknown> | undefined
   return {
     atomic: schema['x-kubernetes-map-type'] === 'atomic',
@@ -171,7 +172,7 @@ function mapType(schema: Extensions, struct: string | undefined): MapType {
       if (known !== undefined) return known
       const property = Object.hasOwn(properties, name) ? (properties[name] as Extensions) : undefined
       if (property === undefined) return undefined
-      const field = new Field(() => typeOf(property), property.default)
+      const field = new Field(() => typeOf(property), property.default ?? defaultOf(property, struct, needed.has(name)))
       fields.set(name, field)
       return field
     },
@@ -192,11 +193,32 @@ function elementOf(schema: Extensions): Field | undefined {
   return open ? DEDUCED_FIELD : undefined
 }
 
+/** The published default of a Go scalar without omitempty is its zero: it stands for a missing key of a list. */
+function defaultOf(property: Schema, struct: string | undefined, needed: boolean): unknown {
+  if (struct === undefined) return undefined
+  if (!needed && !struct.endsWith('.LocalObjectReference')) return undefined
+  switch (property.type) {
+    case 'string':
+      return ''
+    case 'boolean':
+      return false
+    case 'integer':
+    case 'number':
+      return 0
+    default:
+      return undefined
+  }
+}
+
 function impliedFields(schema: Schema, struct: string): ReadonlyMap<string, unknown> {
   const implied = new Map<string, unknown>()
   const required = new Set(schema.required)
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
-    const value = impliedValue(property, { struct, name, required: required.has(name) })
+    const value = impliedValue(property, {
+      struct,
+      name,
+      required: required.has(name) || isAlwaysPrinted(struct, name)
+    })
     if (value !== undefined) implied.set(name, value)
   }
   return implied
@@ -210,7 +232,7 @@ function impliedValue(
   if (ref !== undefined) {
     const isStruct = schemaOf(ref).properties !== undefined
     if (isStruct && isStructByValue(struct, name)) return zeroOf(namedType(ref))
-    return required && isStruct ? null : undefined
+    return required && (isStruct || ref.endsWith('Time')) ? null : undefined
   }
   if (!required) return undefined
   switch (property.type) {

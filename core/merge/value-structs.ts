@@ -62,3 +62,20 @@ const POINTERS = new Set([
 export function isStructByValue(struct: string, field: string): boolean {
   return BY_VALUE.has(field) && !POINTERS.has(`${struct.slice(struct.lastIndexOf('.') + 1)}.${field}`)
 }
+
+/** Optional in the schema, and yet without "omitempty" in Go: there, as a zero or null, even when nobody set it. */
+const ALWAYS_PRINTED = new Set([
+  'ClusterRole.rules',
+  'Event.eventTime',
+  'Event.firstTimestamp',
+  'Event.lastTimestamp',
+  'Event.reportingComponent',
+  'Event.reportingInstance',
+  'Role.rules',
+  'StatefulSetSpec.serviceName',
+  'StatefulSetStatus.availableReplicas'
+])
+
+export function isAlwaysPrinted(struct: string, field: string): boolean {
+  return ALWAYS_PRINTED.has(`${struct.slice(struct.lastIndexOf('.') + 1)}.${field}`)
+}

@@ -14,6 +14,7 @@ import { type Configuration, configurationOf } from './apply-body.ts'
 import { createObject } from './create.ts'
 import { BareError, badRequest, conflict, notFound } from './failures.ts'
 import { setEntries, typeOfKind, writerOf } from './field-manager.ts'
+import { ensureNamespace } from './metadata.ts'
 import { type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
 import { authorizeCreation, changeObject, checkName, type Path, storeKey, wholePath } from './update.ts'
@@ -53,8 +54,14 @@ async function createApplied(
   const { kind, name = '' } = at
   const { dryRun } = options
   const object = applied(kind, { live: undefined, patch }, { writer: writerOf(at, context), options })
-  checkName(object, at)
   const { uid = '', managedFields = [] } = object.metadata
+  if ((object.metadata.name ?? '') === '') {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`)
+  }
+  ensureNamespace(object.metadata, kind.namespaced ? at.namespace : undefined)
+  checkName(object, at)
+  // Kubernetes takes no notice of the version here.
+  delete object.metadata.resourceVersion
   if (uid !== '') {
     throw conflict(
       kind,

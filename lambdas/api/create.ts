@@ -53,8 +53,9 @@ export async function createObject(
   const sent = metadata.managedFields
   fillMetadata(metadata, context.ports)
   delete metadata.resourceVersion
-  at.kind.rules.defaults?.(object)
+  kind.rules.defaults?.(object)
   setEntries(object, entries ?? entriesOfNew(kind, object, { sent, writer: writerOf(at, context) }))
+  kind.rules.complete?.(object)
   await prepare(at, context, { object, dryRun })
   if (givenVersion !== '' && givenVersion !== '0') {
     throw new BareError('resourceVersion should not be set on objects to be created')

@@ -7,7 +7,6 @@ import {
   type Entries,
   type Ignored,
   ignoring,
-  ignoringAllBut,
   NOTHING_IGNORED,
   startingEntries,
   trackUpdate,
@@ -55,6 +54,7 @@ const SPEC_AND_METADATA = ignoring('spec', 'metadata')
  * the strategies in k8s.io/kubernetes). Keys: the store's resource, "/" and the subresource.
  */
 const RESET: Readonly<Record<string, Ignored>> = {
+  'admissionregistration.k8s.io/validatingadmissionpolicies/status': SPEC_AND_METADATA,
   'apiextensions.k8s.io/customresourcedefinitions/status': SPEC_AND_METADATA,
   'apiregistration.k8s.io/apiservices/status': SPEC_AND_METADATA,
   'apps/deployments/status': ignoring('spec', 'metadata.labels'),
@@ -67,13 +67,6 @@ const RESET: Readonly<Record<string, Ignored>> = {
   // Kubernetes has a slip in the group's name there.
   'networking.k8s.io/servicecidrs/': NOTHING_IGNORED,
   'networking.k8s.io/servicecidrs/status': NOTHING_IGNORED,
-  'pods/ephemeralcontainers': ignoringAllBut('spec.ephemeralContainers'),
-  'pods/resize': ignoringAllBut(
-    'spec.containers.*.resources',
-    'spec.containers.*.resizePolicy',
-    'spec.initContainers.*.resources',
-    'spec.initContainers.*.resizePolicy'
-  ),
   'pods/status': ignoring('spec', 'metadata.deletionTimestamp', 'metadata.ownerReferences'),
   'resource.k8s.io/resourceclaims/status': SPEC_AND_METADATA,
   'storage.k8s.io/volumeattachments/status': SPEC_AND_METADATA
