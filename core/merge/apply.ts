@@ -7,7 +7,6 @@ import { ApiError } from '../errors.ts'
 import { goJson, goQuote } from '../go-text.ts'
 import { isObject, type JsonObject, sameJson } from '../json.ts'
 import type { ManagedFieldsEntry, StatusCause } from '../kinds/types.ts'
-import { timestamp } from '../ports.ts'
 import { compareObjects, fieldsOf, UNOWNED_FIELDS } from './compare.ts'
 import {
   asMember,
@@ -29,6 +28,7 @@ import {
   inOrder,
   isSameManager,
   setOfEntry,
+  timeOf,
   trackUpdate,
   type Writer,
   withSet
@@ -95,7 +95,7 @@ function merged(application: Application): Applied | Conflicts {
     const changes = !sameJson(live, next)
     const rest = afterChange(managers, comparison, { writer, keep: own }).filter((entry) => entry !== own)
     const owned = difference(set, UNOWNED_FIELDS)
-    const time = changes ? timestamp(writer.now) : last?.time
+    const time = changes ? timeOf(writer) : last?.time
     const all = isEmptySet(owned) ? rest : [...rest, withSet(own, owned, time)]
     return { object: changes ? next : undefined, entries: inOrder(all) }
   }

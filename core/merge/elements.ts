@@ -9,6 +9,9 @@ export interface Problem {
   readonly message: string
 }
 
+/** Texts that are their own JSON. */
+const PLAIN = /^[\w ./:@+-]*$/
+
 /** An element's path element, or why it has none. */
 export function elementOf(type: ListType, item: unknown): string | { readonly error: string } {
   return type.relationship === 'map' ? keyedElement(type, item) : setElement(item)
@@ -18,8 +21,9 @@ function keyedElement(type: ListType, item: unknown): string | { readonly error:
   if (item === null || item === undefined) return { error: 'associative list with keys may not have a null element' }
   if (!isObject(item)) return { error: 'associative list with keys may not have non-map elements' }
   const [only] = type.keys
-  if (type.keys.length === 1 && only !== undefined && typeof item[only] === 'string') {
-    return keyElement([[only, item[only]]])
+  if (type.keys.length === 1 && only !== undefined) {
+    const value = item[only]
+    if (typeof value === 'string' && PLAIN.test(value)) return `k:{"${only}":"${value}"}`
   }
   const fields: [string, unknown][] = []
   for (const key of type.keys) {

@@ -164,7 +164,18 @@ function valueText(value: unknown): string {
   return typeof value === 'string' ? goQuote(value) : JSON.stringify(value)
 }
 
-export const fieldElement = (name: string): string => `f:${name}`
+/** Names are few and come again and again: a known element need not be built and hashed anew. */
+const elements = new Map<string, string>()
+const MOST_ELEMENTS = 10_000
+
+export function fieldElement(name: string): string {
+  const known = elements.get(name)
+  if (known !== undefined) return known
+  const element = `f:${name}`
+  if (elements.size >= MOST_ELEMENTS) elements.clear()
+  elements.set(name, element)
+  return element
+}
 
 export function valueElement(value: unknown): string {
   return `v:${goJson(value)}`

@@ -140,11 +140,20 @@ export function trackUpdate(update: Update): Entries {
   const entries = afterChange(update.entries, comparison, { writer, keep: undefined })
   if (isEmptySet(own)) return entries === update.entries ? entries : inOrder(entries)
   const self = entryOf(writer, 'Update')
-  const time = timestamp(writer.now)
+  const time = timeOf(writer)
   const before = entries.find((entry) => isSameManager(entry, self))
   const rest = before === undefined ? entries : entries.filter((entry) => entry !== before)
   const set = before === undefined ? own : union(own, setOfEntry(before))
   return inOrder(capped([...rest, withSet(self, set, time)]))
+}
+
+let lastTime = { second: -1, text: '' }
+
+/** When the writer writes: many do so in one second. */
+export function timeOf({ now }: Writer): string {
+  const second = Math.floor(now / 1000)
+  if (second !== lastTime.second) lastTime = { second, text: timestamp(now) }
+  return lastTime.text
 }
 
 export function compare({ type, live, next, writer }: Omit<Update, 'entries'>): Comparison {
@@ -180,20 +189,17 @@ function isKept(entry: ManagedFieldsEntry, writer: Writer): boolean {
   return writer.isServed(entry.apiVersion ?? '') && !isEmptySet(setOfEntry(entry))
 }
 
-/** As Kubernetes sorts them. */
+/** As Kubernetes sorts them. Times are in one form, so their texts sort as they do. */
 export function inOrder(entries: Entries): Entries {
+  if (entries.length < 2) return entries
   return entries.toSorted(
     (a, b) =>
       compareText(a.operation, b.operation) ||
-      secondsOf(a) - secondsOf(b) ||
+      compareText(a.time, b.time) ||
       compareText(a.manager, b.manager) ||
       compareText(a.apiVersion, b.apiVersion) ||
       compareText(a.subresource, b.subresource)
   )
-}
-
-function secondsOf({ time }: ManagedFieldsEntry): number {
-  return time === undefined ? 0 : Date.parse(time)
 }
 
 function compareText(a = '', b = ''): number {
@@ -205,7 +211,7 @@ function capped(entries: Entries): Entries {
   const updaters = entries.filter(({ operation }) => operation === 'Update')
   let left = updaters.length
   if (left <= MOST_UPDATERS) return entries
-  updaters.sort((a, b) => secondsOf(a) - secondsOf(b) || compareText(a.manager, b.manager))
+  updaters.sort((a, b) => compareText(a.time, b.time) || compareText(a.manager, b.manager))
   const kept = new Set(entries)
   const firsts = new Map<string, ManagedFieldsEntry>()
   for (const entry of updaters) {
