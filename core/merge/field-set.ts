@@ -212,7 +212,9 @@ function compareElements(a: string, b: string): number {
   return compareFields(Object.entries(left as JsonObject), Object.entries(right as JsonObject))
 }
 
-function compareFields(a: readonly [string, unknown][], b: readonly [string, unknown][]): number {
+type KeyFields = readonly [string, unknown][]
+
+function compareFields(a: KeyFields, b: KeyFields): number {
   for (const [i, [name, value]] of a.entries()) {
     const other = b[i]
     if (other === undefined) return 1

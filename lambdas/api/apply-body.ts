@@ -1,12 +1,12 @@
 /** The body of a server-side apply: YAML, or JSON, which is YAML too; keys that stand twice are found with their lines. */
 import type { Node, Pair } from 'yaml'
 import { duplicateKeys } from '../../core/duplicate-keys.ts'
+import { jsonKind, tooDeep } from '../../core/go-json.ts'
 import { goQuote } from '../../core/go-text.ts'
 import type { ApiRequest } from '../../core/http.ts'
 import { isObject, type JsonObject } from '../../core/json.ts'
 import { withoutTimes } from './body.ts'
 import { badRequest } from './failures.ts'
-import { jsonKind, tooDeep } from './go-json.ts'
 
 export interface Configuration {
   readonly value: JsonObject

@@ -11,7 +11,7 @@ import type { KubeObject } from '../../core/object.ts'
 import { decode } from '../../core/validate.ts'
 import { jsonAnswer, warningHeader } from './answers.ts'
 import { type Configuration, configurationOf } from './apply-body.ts'
-import { createObject } from './create.ts'
+import { createObject, creationWarnings } from './create.ts'
 import { BareError, badRequest, conflict, notFound } from './failures.ts'
 import { setEntries, typeOfKind, writerOf } from './field-manager.ts'
 import { ensureNamespace } from './metadata.ts'
@@ -25,12 +25,14 @@ export async function applyObject(at: ResourceRequest, context: ApiContext, path
   const { kind, name = '' } = at
   const options = writeOptions(at.request.query, 'PatchOptions', true)
   const patch = await configurationOf(at.request)
-  const headers = warningHeader(options.fieldValidation === 'Ignore' ? [] : patch.duplicates)
+  let warnings = options.fieldValidation === 'Ignore' ? [] : patch.duplicates
   const current = await context.store.get(kind.storage, storeKey(at))
   if (current === undefined) {
     if (path !== undefined) throw notFound(kind, name)
     const payload = await createApplied(at, context, { patch, options })
-    if (payload !== undefined) return jsonAnswer(201, payload, headers)
+    if (payload !== undefined) {
+      return jsonAnswer(201, payload, warningHeader([...warnings, ...creationWarnings(kind, payload)]))
+    }
   }
   const payload = await changeObject(at, context, {
     path: path ?? wholePath(kind),
@@ -40,9 +42,12 @@ export async function applyObject(at: ResourceRequest, context: ApiContext, path
       const next = applied(kind, { live: old.value, patch }, { writer: writerOf(at, context), options })
       checkName(next, at)
       return next
+    },
+    warn: (further) => {
+      warnings = [...warnings, ...further]
     }
   })
-  return jsonAnswer(200, payload, headers)
+  return jsonAnswer(200, payload, warningHeader(warnings))
 }
 
 /** undefined: somebody else has created it meanwhile. */

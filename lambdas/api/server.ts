@@ -14,6 +14,7 @@ import { type Paths, plainPath } from './paths.ts'
 import type { VirtualKind } from './reviews.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
 import { binding } from './subresources/binding.ts'
+import { SCALE, scaleTable } from './subresources/scale.ts'
 import { includeObject, shaped } from './table.ts'
 import { deprecation } from './traits.ts'
 import type { ApiContext, Attributes, Authenticator, Peer, ResourceHandler, ResourceRequest } from './types.ts'
@@ -97,7 +98,10 @@ class Server {
       const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {} })
       return (await response) ?? pageNotFound()
     }
-    if (!this.isServed(resource)) return pageNotFound()
+    if (!this.isServed(resource)) {
+      if (this.discovery.hasGroup(resource.group)) throw noSuchResource()
+      return pageNotFound()
+    }
     const old = deprecation(resource)
     const asked = { user, route: resource, verb: route.verb }
     if (old === undefined) return await this.resource(named(request, route), asked)
@@ -141,11 +145,12 @@ class Server {
     if (form.shape === 'whole' || !('payload' in response.body) || response.status >= 300) return response
     const { payload } = response.body
     const { kind: what } = payload.value as { kind?: unknown }
-    if (what !== kind.kind && what !== kind.listKind) return response
+    const shown = what === SCALE.kind ? scaleTable(kind) : kind
+    if (what !== shown.kind && what !== shown.listKind) return response
     if (form.wants !== undefined) checkWanted(form.wants, kind, what === kind.listKind)
     const include = form.shape === 'table' ? includeObject(request.query) : 'Metadata'
     const options = { now: this.options.ports.clock.now(), include, version: form.version } as const
-    return { ...response, body: { payload: shaped(form.shape, kind, { payload, ...options }) } }
+    return { ...response, body: { payload: shaped(form.shape, shown, { payload, ...options }) } }
   }
 }
 

@@ -1,8 +1,10 @@
 /** GET, PUT and PATCH .../scale: the replicas of anything that has some, as one kind of object. */
+
+import { age } from '../../../core/duration.ts'
 import type { FieldError } from '../../../core/errors.ts'
 import { invalid, invalidError } from '../../../core/field-errors.ts'
 import type { ApiResponse } from '../../../core/http.ts'
-import { apiVersionOf, type ScalePaths } from '../../../core/kinds/kind.ts'
+import { apiVersionOf, type Cell, type Column, type Kind, type ScalePaths } from '../../../core/kinds/kind.ts'
 import { type Entries, NOTHING_IGNORED, trackUpdate, type Writer } from '../../../core/merge/managers.ts'
 import { namedType, type Type } from '../../../core/merge/types.ts'
 import type { KubeObject } from '../../../core/object.ts'
@@ -27,6 +29,27 @@ export const SCALE = {
 }
 
 type Json = Record<string, unknown>
+
+const column = (name: string, type: Column['type'], format = ''): Column => {
+  return { name, type, format, priority: 0, description: '' }
+}
+const COLUMNS = [
+  column('Name', 'string'),
+  column('Desired', 'integer'),
+  column('Available', 'integer'),
+  column('Age', 'string')
+]
+
+/** How the scale of a kind is shown as a table. */
+export function scaleTable(kind: Kind): Kind {
+  return { ...kind, kind: SCALE.kind, columns: COLUMNS, rules: { cells } }
+}
+
+function cells(object: KubeObject, now: number): Cell[] {
+  const { name = '', creationTimestamp } = object.metadata
+  const [desired, available] = [numberAt(object, ['spec', 'replicas']), numberAt(object, ['status', 'replicas'])]
+  return [name, desired, available, age(creationTimestamp, now)]
+}
 
 export async function scale(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const paths = at.kind.rules.scale
