@@ -172,6 +172,8 @@ function referred(name: string): Decode {
       return timeDecoder('Time')
     case `${META}apis.meta.v1.MicroTime`:
       return timeDecoder('MicroTime')
+    case `${META}apis.meta.v1.FieldsV1`:
+      return shared
     default:
       return schemaOf(name).properties === undefined ? decoder(schemaOf(name)) : structDecoder(name)
   }
@@ -268,6 +270,9 @@ function wrongBase64(text: string): number | undefined {
   if (rest === '') return end - (data % 4)
   return data % 4 < 2 ? end : text.length
 }
+
+/** Sets of fields are large, and nobody ever changes one: they need no copy. */
+const shared: Decode = (value, state) => (isObject(value) ? value : wrongType(value, 'map[string]interface {}', state))
 
 const free: Decode = (value) => {
   try {

@@ -25,7 +25,6 @@ export function defaultService(service: Service): void {
   if (spec.type === 'ClusterIP' || spec.type === 'NodePort' || spec.type === 'LoadBalancer')
     spec.internalTrafficPolicy ??= 'Cluster'
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true
-  defaultFamilies(spec)
 }
 
 function defaultAffinity(spec: ServiceSpec): void {
@@ -47,7 +46,8 @@ export function isHeadless({ clusterIPs, clusterIP }: ServiceSpec): boolean {
 }
 
 /** One family, that of its addresses or of the cluster. One without selector and address may have endpoints of both. */
-function defaultFamilies(spec: ServiceSpec): void {
+export function completeFamilies({ spec }: Service): void {
+  if (spec === undefined || spec.type === 'ExternalName') return
   if (spec.clusterIP && spec.clusterIPs === undefined) spec.clusterIPs = [spec.clusterIP]
   const families = [...(spec.ipFamilies ?? [])]
   for (const [i, address] of (spec.clusterIPs ?? []).entries()) {

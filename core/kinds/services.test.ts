@@ -13,6 +13,7 @@ const context = { now: 0, random: () => 0 }
 function serviceOf(spec: object, more: object = {}): KubeObject {
   const { object } = decode(kind as NonNullable<typeof kind>, { metadata: { name: 'a' }, spec, ...more })
   rules.defaults?.(object)
+  rules.complete?.(object)
   return object
 }
 const texts = (errors: readonly FieldError[] | undefined) =>

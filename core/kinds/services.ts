@@ -3,7 +3,7 @@ import { age } from '../duration.ts'
 import type { KubeObject } from '../object.ts'
 import type { Kind, Rules } from './kind.ts'
 import { row } from './row.ts'
-import { defaultService } from './service-defaults.ts'
+import { completeFamilies, defaultService } from './service-defaults.ts'
 import { prepareServiceUpdate, validateServiceUpdate } from './service-update.ts'
 import { validateLoadBalancerStatus, validateService } from './service-validate.ts'
 import { serviceWarnings } from './service-warnings.ts'
@@ -16,6 +16,7 @@ const NONE = '<none>'
 const rules: Rules = {
   name: 'label1035',
   defaults: (object) => defaultService(asService(object)),
+  complete: (object) => completeFamilies(asService(object)),
   prepareCreate: (object) => {
     object.status = { loadBalancer: {} }
   },

@@ -23,6 +23,7 @@ function created(resource: string, body: object): KubeObject | string {
   const { object } = decode(kind, { kind: kind.kind, apiVersion: apiVersionOf(kind), ...body })
   if (kind.namespaced) object.metadata.namespace ??= 'default'
   kind.rules.defaults?.(object)
+  kind.rules.complete?.(object)
   kind.rules.prepareCreate?.(object, context)
   const errors = [...validateMetadata(kind, object), ...(kind.rules.validate?.(object) ?? [])]
   return errors.length === 0 ? object : errorText(errors)
@@ -448,6 +449,7 @@ describe('tables', () => {
       if (kind.rules.cells === undefined) continue
       const object: KubeObject = { metadata: { name: 'a' } }
       kind.rules.defaults?.(object)
+      kind.rules.complete?.(object)
       const bare = { roleRef: {}, revision: 0, value: 0, ...object }
       expect([kind.resource, kind.rules.cells(bare, NOW).length]).toEqual([kind.resource, kind.columns.length])
     }
@@ -480,6 +482,7 @@ describe('as the recorded API server answered', () => {
     const rules = { ...kind.rules, name: undefined }
     const { object } = decode(kind, body)
     rules.defaults?.(object)
+    rules.complete?.(object)
     rules.prepareCreate?.(object, context)
     // "{ns}" stands for the namespace, and is no good name itself.
     const errors = (rules.validate?.(object) ?? []).filter(({ field }) => field !== 'namespace')

@@ -93,7 +93,7 @@ function lineOf({ linePos }: { readonly linePos?: readonly { readonly line: numb
 }
 
 /** Go's reader is one of YAML 1.1, where y and no are booleans, but leaves times as they are written. */
-function withoutTimes(tags: Tags): Tags {
+export function withoutTimes(tags: Tags): Tags {
   return tags.filter((tag) => typeof tag === 'string' || (!tag.tag.endsWith(':timestamp') && tag.format !== 'TIME'))
 }
 

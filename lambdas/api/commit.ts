@@ -1,6 +1,7 @@
 /** One change of one object, with everything that must change beside it. */
+import { ApiError } from '../../core/errors.ts'
 import { sleep } from '../../core/ports.ts'
-import type { Entry } from '../../store/store.ts'
+import type { CommitResult, Entry, Write } from '../../store/store.ts'
 import { conflict } from './failures.ts'
 import type { ApiContext, PendingChange } from './types.ts'
 
@@ -22,12 +23,25 @@ export async function commitChange(
     const own = { resource: kind.storage, key, expected: old?.version ?? 0, object: next }
     const writes = [last === undefined ? own : { ...own, last }]
     for (const effect of context.effects) writes.push(...(await effect(change, context.store)))
-    const result = await context.store.commit(writes)
+    const result = await commitSmaller(context, writes)
     if (result.ok) return result.entries[0]
     if (result.resource === kind.storage && result.key === key) return undefined
     await pause(context, attempt)
   }
   throw conflict(kind, key.slice(key.indexOf('/') + 1))
+}
+
+/** An object that is too large only with its managedFields is stored without, as Kubernetes does. */
+async function commitSmaller({ store }: ApiContext, writes: readonly Write[]): Promise<CommitResult> {
+  try {
+    return await store.commit(writes)
+  } catch (error) {
+    const metadata = writes[0]?.object?.metadata
+    if (!(error instanceof ApiError) || error.reason !== 'RequestEntityTooLarge') throw error
+    if (metadata?.managedFields === undefined) throw error
+    delete metadata.managedFields
+    return await store.commit(writes)
+  }
 }
 
 /** Waits before another try: not at all at first, then longer and at random, so that rivals part. */

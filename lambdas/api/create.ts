@@ -3,6 +3,7 @@ import { ApiError, type FieldError } from '../../core/errors.ts'
 import { invalidError } from '../../core/field-errors.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
 import type { Kind, RuleContext } from '../../core/kinds/kind.ts'
+import type { Entries } from '../../core/merge/managers.ts'
 import { type KubeObject, keyOf, splitKey } from '../../core/object.ts'
 import { type Decoded, decode } from '../../core/validate.ts'
 import { validateMetadata } from '../../core/validate-metadata.ts'
@@ -11,6 +12,7 @@ import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
 import { bodyOf, readObject, type TextBody } from './body.ts'
 import { commitChange } from './commit.ts'
 import { alreadyExists, BareError } from './failures.ts'
+import { entriesOfNew, setEntries, writerOf } from './field-manager.ts'
 import { ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
 import { type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
@@ -45,19 +47,23 @@ export function decoding(
   return { mode: options.fieldValidation, text, strict }
 }
 
-/** From a decoded object, which it owns, to the stored one. */
+/** From a decoded object, which it owns, to the stored one. `entries`: its managedFields, where they are known. */
 export async function createObject(
   at: ResourceRequest,
   context: ApiContext,
-  { object, dryRun }: { object: Decoded['object']; dryRun: boolean }
+  { object, dryRun, entries }: { object: Decoded['object']; dryRun: boolean; entries?: Entries }
 ): Promise<Payload> {
   const { kind } = at
   const { metadata } = object
   const givenVersion = metadata.resourceVersion ?? ''
   ensureNamespace(metadata, kind.namespaced ? at.namespace : undefined)
   const generated = (metadata.name ?? '') === ''
+  const sent = metadata.managedFields
   fillMetadata(metadata, context.ports)
   delete metadata.resourceVersion
+  kind.rules.defaults?.(object)
+  setEntries(object, entries ?? entriesOfNew(kind, object, { sent, writer: writerOf(at, context) }))
+  kind.rules.complete?.(object)
   await prepare(at, context, { object, dryRun })
   if (givenVersion !== '' && givenVersion !== '0') {
     throw new BareError('resourceVersion should not be set on objects to be created')
@@ -83,7 +89,7 @@ async function existing({ kind }: ResourceRequest, { store }: ApiContext, key: s
   return new ApiError('AlreadyExists', `object is being deleted: ${error.message}`, { details: error.details })
 }
 
-/** Defaults, admission and the kind's own preparation; then the checks. */
+/** Admission and the kind's own preparation; then the checks. */
 async function prepare(
   at: ResourceRequest,
   context: ApiContext,
@@ -91,7 +97,6 @@ async function prepare(
 ): Promise<void> {
   const { kind } = at
   const { rules } = kind
-  rules.defaults?.(object)
   const what = { operation: 'CREATE', name: object.metadata.name, object, old: undefined, dryRun } as const
   await admit('mutate', at, { context, what })
   rules.prepareCreate?.(object, ruleContext(context))

@@ -40,6 +40,5 @@ export function ensureNamespace(metadata: ObjectMeta, namespace: string | undefi
 /** Before an update: what the client left out, or may not change, is the old object's. `next` is private. */
 export function keepMetadata(next: KubeObject, old: KubeObject): void {
   keepSystemMetadata(next, old)
-  delete next.metadata.managedFields
   if (old.metadata.resourceVersion !== undefined) next.metadata.resourceVersion = old.metadata.resourceVersion
 }

@@ -1,6 +1,6 @@
 /** The options of a query string, checked as k8s.io/apimachinery/pkg/apis/meta/v1/validation does. */
 import type { FieldError } from '../../core/errors.ts'
-import { forbidden, invalid, invalidError, notSupported, tooLong } from '../../core/field-errors.ts'
+import { forbidden, invalid, invalidError, notSupported, required, tooLong } from '../../core/field-errors.ts'
 import { goQuote } from '../../core/go-text.ts'
 import { BareError, badRequest } from './failures.ts'
 import { truthy } from './route.ts'
@@ -10,18 +10,20 @@ export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
 export interface WriteOptions {
   readonly dryRun: boolean
   readonly fieldValidation: FieldValidation
+  /** Of an apply: take over what others own. */
+  readonly force: boolean
 }
 
 const GROUP = 'meta.k8s.io'
-const PLAIN_WRITE: WriteOptions = { dryRun: false, fieldValidation: 'Warn' }
+const PLAIN_WRITE: WriteOptions = { dryRun: false, fieldValidation: 'Warn', force: false }
 
 export function invalidOptions(kind: string, errors: readonly FieldError[]) {
   return invalidError({ group: GROUP, kind }, '', errors)
 }
 
-/** `kind`: CreateOptions, UpdateOptions or PatchOptions, which the refusal names. */
-export function writeOptions(query: URLSearchParams, kind: string): WriteOptions {
-  if (query.size === 0) return PLAIN_WRITE
+/** `kind`: CreateOptions, UpdateOptions or PatchOptions, which the refusal names. An apply must say for whom. */
+export function writeOptions(query: URLSearchParams, kind: string, isApply = false): WriteOptions {
+  if (query.size === 0 && !isApply) return PLAIN_WRITE
   const errors: FieldError[] = []
   const dryRun = query.getAll('dryRun')
   checkDryRun(dryRun, errors)
@@ -32,7 +34,8 @@ export function writeOptions(query: URLSearchParams, kind: string): WriteOptions
     const code = ([...manager][unprintable]?.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
     errors.push(invalid('fieldManager', manager, `invalid character U+${code} (at position ${unprintable})`))
   }
-  if (kind === 'PatchOptions' && query.has('force')) {
+  if (isApply && manager === '') errors.push(required('fieldManager', 'is required for apply patch'))
+  if (kind === 'PatchOptions' && !isApply && query.has('force')) {
     errors.push(forbidden('force', 'may not be specified for non-apply patch'))
   }
   const validation = query.get('fieldValidation') ?? ''
@@ -40,7 +43,8 @@ export function writeOptions(query: URLSearchParams, kind: string): WriteOptions
     errors.push(notSupported('fieldValidation', validation, ['', 'Ignore', 'Strict', 'Warn']))
   }
   if (errors.length > 0) throw invalidOptions(kind, errors)
-  return { dryRun: dryRun.length > 0, fieldValidation: (validation || 'Warn') as FieldValidation }
+  const force = isApply && truthy(query.get('force'))
+  return { dryRun: dryRun.length > 0, fieldValidation: (validation || 'Warn') as FieldValidation, force }
 }
 
 function checkDryRun(dryRun: readonly string[], errors: FieldError[]): void {

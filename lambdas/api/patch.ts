@@ -1,6 +1,6 @@
 /** PATCH: the new object from the stored one and a patch. */
 import { ApiError } from '../../core/errors.ts'
-import { invalid, invalidError, required } from '../../core/field-errors.ts'
+import { invalid, invalidError } from '../../core/field-errors.ts'
 import { JsonError, jsonKind } from '../../core/go-json.ts'
 import { goValue } from '../../core/go-text.ts'
 import type { ApiRequest, ApiResponse } from '../../core/http.ts'
@@ -13,7 +13,8 @@ import { jsonAnswer, warningHeader } from './answers.ts'
 import { type Body, mediaType, readBody, wrongKind } from './body.ts'
 import { decoding } from './create.ts'
 import { BareError, badRequest, unprocessable } from './failures.ts'
-import { invalidOptions, type WriteOptions, writeOptions } from './options.ts'
+import { keepReset } from './field-manager.ts'
+import { type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
 import { changeObject, checkName, type Path, wholePath } from './update.ts'
 
@@ -32,11 +33,11 @@ const TYPES: Readonly<Record<string, Apply>> = {
   }
 }
 const MERGE = 'application/merge-patch+json'
-const APPLY = 'application/apply-patch+yaml'
 const decoder = new TextDecoder()
 
 export async function patch(at: ResourceRequest, context: ApiContext, path?: Path): Promise<ApiResponse> {
   const { request, kind } = at
+  if (isApply(request)) return await (await import('./apply.ts')).applyObject(at, context, path)
   const patcher = patcherOf(request)
   const options = writeOptions(request.query, 'PatchOptions')
   let warnings: readonly string[] = []
@@ -47,6 +48,7 @@ export async function patch(at: ResourceRequest, context: ApiContext, path?: Pat
       const next = await patcher.apply(old.value as Json, kind.schema)
       const decoded = decodePatched(kind, next, { patcher, options })
       warnings = decoded.warnings
+      keepReset(next, decoded.object)
       checkName(decoded.object, at)
       return decoded.object
     },
@@ -55,6 +57,22 @@ export async function patch(at: ResourceRequest, context: ApiContext, path?: Pat
     }
   })
   return jsonAnswer(200, payload, warningHeader(warnings))
+}
+
+export function isApply({ headers }: ApiRequest): boolean {
+  return mediaType(headers['content-type']) === 'application/apply-patch+yaml'
+}
+
+/** The live object without its managedFields, which are large, where the patch cannot mean them. */
+function patched(live: Json, patch: Body, media: string): Json {
+  if (media === 'application/json-patch+json' || mentionsEntries(patch)) return live
+  const { managedFields, ...metadata } = live.metadata as Json
+  return managedFields === undefined ? live : { ...live, metadata }
+}
+
+function mentionsEntries(patch: Body): boolean {
+  if ('text' in patch) return patch.text.includes('managedFields') || patch.text.includes('\\u')
+  return !isObject(patch.value) || (isObject(patch.value.metadata) && 'managedFields' in patch.value.metadata)
 }
 
 export interface Patcher {
@@ -68,7 +86,6 @@ export interface Patcher {
 /** Throws UnsupportedMediaType; a patch that is none shows when it is applied, after the object was found. */
 export function patcherOf(request: ApiRequest): Patcher {
   const media = mediaType(request.headers['content-type'])
-  if (media === APPLY) throw refuseApply(request)
   const type = Object.hasOwn(TYPES, media) ? TYPES[media] : undefined
   if (type === undefined) {
     throw new ApiError('UnsupportedMediaType', '415: Unsupported Media Type', { details: {} })
@@ -81,7 +98,8 @@ export function patcherOf(request: ApiRequest): Patcher {
     read,
     apply: async (live, schema) => {
       const patch = read()
-      return media === STRATEGIC ? await restated(() => type(live, patch, schema)) : await type(live, patch, schema)
+      const from = patched(live, body, media)
+      return media === STRATEGIC ? await restated(() => type(from, patch, schema)) : await type(from, patch, schema)
     }
   }
 }
@@ -117,14 +135,6 @@ function readPatch(body: Body, media: string): unknown {
     throw badRequest(`${prefix}json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`)
   }
   return value
-}
-
-/** Server-side apply comes with an issue of its own; until then it is refused by its name. */
-function refuseApply(request: ApiRequest): ApiError {
-  if ((request.query.get('fieldManager') ?? '') === '') {
-    return invalidOptions('PatchOptions', [required('fieldManager', 'is required for apply patch')])
-  }
-  return new ApiError('UnsupportedMediaType', 'server-side apply (application/apply-patch+yaml) is not supported yet')
 }
 
 /** Wrong types, fields and kinds that a patch brings in are the patch's fault: 422, as Kubernetes answers. */

@@ -258,8 +258,8 @@ describe('refusals, in the words of kube-apiserver', () => {
       'PATCH',
       `${CORE}/configmaps/a?fieldManager=x`,
       { body: '{}', headers: PATCH.apply },
-      415,
-      'server-side apply (application/apply-patch+yaml) is not supported yet'
+      400,
+      'invalid object type: /, Kind='
     ],
     [
       'apply without manager',

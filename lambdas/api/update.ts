@@ -4,6 +4,7 @@ import { invalid, invalidError } from '../../core/field-errors.ts'
 import { goQuote } from '../../core/go-text.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
 import type { Kind, Rules } from '../../core/kinds/kind.ts'
+import { sameButTimes } from '../../core/merge/managers.ts'
 import type { KubeObject } from '../../core/object.ts'
 import { decode } from '../../core/validate.ts'
 import { validateMetadataUpdate } from '../../core/validate-metadata.ts'
@@ -16,6 +17,7 @@ import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
 import { sameJson } from './copy.ts'
 import { createObject, creationWarnings, decoding, ruleContext } from './create.ts'
 import { BareError, badRequest, conflict, notFound } from './failures.ts'
+import { entriesOfChanged, keepReset, setEntries, writerOf } from './field-manager.ts'
 import { ensureNamespace, keepMetadata } from './metadata.ts'
 import { writeOptions } from './options.ts'
 import { isCreatedByUpdate, needsVersionToUpdate } from './traits.ts'
@@ -34,6 +36,8 @@ export interface Path {
 export interface Change {
   readonly path: Path
   readonly dryRun: boolean
+  /** Whether `produce` sets metadata.managedFields to what shall be stored. */
+  readonly tracked?: boolean
   /** The new object, private, from the old one. Called again when the old one moved. */
   readonly produce: (old: Entry) => KubeObject | Promise<KubeObject>
   /** Called with what the client should be told of the change, each time that it is prepared. */
@@ -45,7 +49,12 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
   const { request, kind, name = '' } = at
   const body = await bodyOf(request)
   const options = writeOptions(request.query, 'UpdateOptions')
-  const read = () => decode(kind, readObject(body, kind), decoding(options, body))
+  const read = () => {
+    const value = readObject(body, kind)
+    const decoded = decode(kind, value, decoding(options, body))
+    keepReset(value, decoded.object)
+    return decoded
+  }
   let first: ReturnType<typeof read> | undefined = read()
   let { warnings } = first
   ensureNamespace(first.object.metadata, kind.namespaced ? at.namespace : undefined)
@@ -75,7 +84,7 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
 }
 
 /** Who may update need not be allowed to create. */
-async function authorizeCreation(at: ResourceRequest, { authorizer }: ApiContext): Promise<void> {
+export async function authorizeCreation(at: ResourceRequest, { authorizer }: ApiContext): Promise<void> {
   const { group, version, resource } = at.kind
   const attributes = {
     user: at.user,
@@ -139,7 +148,7 @@ export async function changeObject(at: ResourceRequest, context: ApiContext, cha
     checkVersion(asked)
     if (asked !== '' && asked !== '0' && asked !== old.value.metadata.resourceVersion) throw conflict(kind, name)
     const prepared = await prepare(at, context, { next, old: old.value, change })
-    if (sameJson(prepared, old.value)) return old
+    if (isSame(prepared, old.value)) return old
     if (change.dryRun) return payloadOf(prepared)
     const removed = isFinished(prepared, old.value)
     const entry = removed
@@ -149,6 +158,15 @@ export async function changeObject(at: ResourceRequest, context: ApiContext, cha
     await pause(context, attempt)
   }
   throw conflict(kind, name)
+}
+
+/** A write that changes nothing but when somebody wrote changes nothing. */
+function isSame(next: KubeObject, old: KubeObject): boolean {
+  const { managedFields } = next.metadata
+  const before = old.metadata.managedFields
+  if (managedFields === before || managedFields === undefined || before === undefined) return sameJson(next, old)
+  if (!sameButTimes(managedFields, before)) return false
+  return sameJson({ ...next, metadata: { ...next.metadata, managedFields: before } }, old)
 }
 
 function checkVersion(asked: string): void {
@@ -167,10 +185,14 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   const { rules } = kind
   ensureNamespace(next.metadata, kind.namespaced ? at.namespace : undefined)
   rules.defaults?.(next)
+  if (change.tracked !== true) setEntries(next, entriesOfChanged(kind, { next, old }, writerOf(at, context)))
+  rules.complete?.(next)
   const admitted = { operation: 'UPDATE', name: at.name, old, dryRun: change.dryRun } as const
   await admit('mutate', at, { context, what: { ...admitted, object: next } })
   keepMetadata(next, old)
+  const { managedFields = [] } = next.metadata
   const object = change.path.prepare(next, old, context)
+  setEntries(object, managedFields)
   if (change.path.counts && rules.generation === true && !sameSpec(object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1
   }

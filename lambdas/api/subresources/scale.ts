@@ -4,7 +4,9 @@ import { age } from '../../../core/duration.ts'
 import type { FieldError } from '../../../core/errors.ts'
 import { invalid, invalidError } from '../../../core/field-errors.ts'
 import type { ApiResponse } from '../../../core/http.ts'
-import type { Cell, Column, Kind, ScalePaths } from '../../../core/kinds/kind.ts'
+import { apiVersionOf, type Cell, type Column, type Kind, type ScalePaths } from '../../../core/kinds/kind.ts'
+import { type Entries, NOTHING_IGNORED, trackUpdate, type Writer } from '../../../core/merge/managers.ts'
+import { namedType, type Type } from '../../../core/merge/types.ts'
 import type { KubeObject } from '../../../core/object.ts'
 import { decode } from '../../../core/validate.ts'
 import { valueAnswer, warningHeader } from '../answers.ts'
@@ -12,10 +14,12 @@ import { bodyOf, readObject } from '../body.ts'
 import { copyJson } from '../copy.ts'
 import { decoding } from '../create.ts'
 import { methodNotAllowed, noSuchResource, notFound } from '../failures.ts'
+import { setEntries, writerOf } from '../field-manager.ts'
 import { writeOptions } from '../options.ts'
-import { patcherOf } from '../patch.ts'
+import { isApply, patcherOf } from '../patch.ts'
 import type { ApiContext, ResourceRequest } from '../types.ts'
 import { changeObject, checkName, checkUid, storeKey, wholePath } from '../update.ts'
+import { entriesOfParent, entriesOfScale } from './scale-fields.ts'
 
 export const SCALE = {
   group: 'autoscaling',
@@ -61,7 +65,7 @@ export async function scale(at: ResourceRequest, context: ApiContext): Promise<A
       const options = writeOptions(at.request.query, 'UpdateOptions')
       const { object, warnings } = decode(SCALE, readObject(body, SCALE), decoding(options, body))
       checkName(object, at)
-      return await change(at, context, {
+      return await changeScale(at, context, {
         paths,
         dryRun: options.dryRun,
         warnings: () => warnings,
@@ -76,6 +80,7 @@ export async function scale(at: ResourceRequest, context: ApiContext): Promise<A
 }
 
 async function patchScale(at: ResourceRequest, context: ApiContext, paths: ScalePaths): Promise<ApiResponse> {
+  if (isApply(at.request)) return await (await import('./scale-apply.ts')).applyScale(at, context, paths)
   const patcher = patcherOf(at.request)
   const options = writeOptions(at.request.query, 'PatchOptions')
   let warnings: readonly string[] = []
@@ -85,7 +90,7 @@ async function patchScale(at: ResourceRequest, context: ApiContext, paths: Scale
     warnings = decoded.warnings
     return decoded.object
   }
-  return await change(at, context, { paths, dryRun: options.dryRun, warnings: () => warnings, next })
+  return await changeScale(at, context, { paths, dryRun: options.dryRun, warnings: () => warnings, next })
 }
 
 /** Zero replicas are not shown, but a patch may replace them. */
@@ -93,30 +98,61 @@ function patchable(object: KubeObject, paths: ScalePaths): Json {
   return { ...scaleOf(object, paths), spec: { replicas: numberAt(object, paths.specReplicas) } }
 }
 
-interface ScaleChange {
+export interface ScaleChange {
   readonly paths: ScalePaths
   readonly dryRun: boolean
   readonly warnings: () => readonly string[]
+  /** The new Scale; with `owners`, metadata.managedFields is what the Scale shall have, else it is found out. */
   readonly next: (old: KubeObject) => Promise<KubeObject>
+  readonly owners?: boolean
 }
 
-async function change(at: ResourceRequest, context: ApiContext, how: ScaleChange): Promise<ApiResponse> {
+export async function changeScale(at: ResourceRequest, context: ApiContext, how: ScaleChange): Promise<ApiResponse> {
   const { paths } = how
   const path = wholePath(at.kind)
   const payload = await changeObject(at, context, {
     path: { ...path, validate: () => [] },
     dryRun: how.dryRun,
+    tracked: true,
     produce: async ({ value: old }) => {
       const asked = await how.next(old)
       const replicas = ((asked.spec ?? {}) as { replicas?: number }).replicas ?? 0
       checkReplicas(at.name ?? '', replicas)
       checkUid(asked, { kind: at.kind, key: storeKey(at), uid: old.metadata.uid ?? '' })
-      const metadata = { ...old.metadata, resourceVersion: asked.metadata.resourceVersion ?? '' }
-      return withField(copyJson({ ...old, metadata }), paths.specReplicas, replicas)
+      const { managedFields: stored = [], ...rest } = old.metadata
+      const metadata = { ...rest, resourceVersion: asked.metadata.resourceVersion ?? '' }
+      const next = withField(copyJson({ ...old, metadata }), paths.specReplicas, replicas)
+      const owners =
+        how.owners === true ? asked.metadata.managedFields : ownersAfter(at, context, { old, asked, paths })
+      const of = { path: paths.specReplicas, apiVersion: apiVersionOf(at.kind) }
+      setEntries(next, stored.length === 0 ? stored : entriesOfParent(stored, owners ?? [], of))
+      return next
     }
   })
   return valueAnswer(200, scaleOf(payload.value as KubeObject, paths), warningHeader(how.warnings()))
 }
+
+/** Who owns the replicas of the Scale after an update. */
+function ownersAfter(
+  at: ResourceRequest,
+  context: ApiContext,
+  { old, asked, paths }: { old: KubeObject; asked: KubeObject; paths: ScalePaths }
+): Entries {
+  const before = scaleOf(old, paths)
+  const entries = entriesOfScale(old.metadata.managedFields ?? [], paths.specReplicas)
+  // Without owners Kubernetes tracks nothing, as for any object from before it counted them.
+  if (entries.length === 0) return entries
+  const next = { ...before, spec: asked.spec ?? {} }
+  return trackUpdate({ type: scaleType(), live: before, next, entries, writer: scaleWriter(at, context) })
+}
+
+export function scaleWriter(at: ResourceRequest, context: ApiContext): Writer {
+  const apiVersion = apiVersionOf(SCALE)
+  const isServed = (version: string) => version === apiVersion
+  return { ...writerOf(at, context), apiVersion, ignored: NOTHING_IGNORED, isServed }
+}
+
+export const scaleType = (): Type => namedType(SCALE.schema)
 
 function checkReplicas(name: string, replicas: number): void {
   const errors: FieldError[] = []
@@ -124,7 +160,7 @@ function checkReplicas(name: string, replicas: number): void {
   if (errors.length > 0) throw invalidError(SCALE, name, errors)
 }
 
-function scaleOf(object: KubeObject, paths: ScalePaths) {
+export function scaleOf(object: KubeObject, paths: ScalePaths) {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
   const replicas = numberAt(object, paths.specReplicas)
   const selector = paths.selector(object)
