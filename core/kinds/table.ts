@@ -1,17 +1,34 @@
 import { accountKinds } from './accounts.ts'
 import { appsKinds } from './apps.ts'
+import { autoscalingKinds } from './autoscaling.ts'
 import { configKinds } from './config.ts'
 import { coordinationKinds } from './coordination.ts'
+import { cronJobKinds } from './cron-jobs.ts'
+import { csiKinds } from './csi.ts'
+import { daemonSetKinds } from './daemon-sets.ts'
 import { discoveryKinds } from './discovery.ts'
+import { disruptionKinds } from './disruption.ts'
 import { eventKinds } from './events.ts'
+import { ingressKinds } from './ingresses.ts'
 import { internalKinds } from './internal.ts'
+import { jobKinds } from './jobs.ts'
 import type { Kind } from './kind.ts'
+import { limitRangeKinds } from './limit-ranges.ts'
+import { networkPolicyKinds } from './network-policies.ts'
 import { nodeKinds } from './nodes.ts'
+import { claimKinds } from './persistent-volume-claims.ts'
+import { volumeKinds } from './persistent-volumes.ts'
 import { podKinds } from './pods.ts'
 import { rbacKinds } from './rbac.ts'
+import { replicationControllerKinds } from './replication-controllers.ts'
+import { quotaKinds } from './resource-quotas.ts'
 import { revisionKinds } from './revisions.ts'
+import { runtimeClassKinds } from './runtime-classes.ts'
 import { schedulingKinds } from './scheduling.ts'
+import { serviceNetworkKinds } from './service-networks.ts'
 import { serviceKinds } from './services.ts'
+import { statefulSetKinds } from './stateful-sets.ts'
+import { storageClassKinds } from './storage-classes.ts'
 import { virtualKinds } from './virtual.ts'
 
 /** As kube-apiserver orders them in discovery; groups that are not listed follow by name. */
@@ -127,5 +144,22 @@ export const kindTable: KindTable = createKindTable([
   ...revisionKinds,
   ...schedulingKinds,
   ...serviceKinds,
+  ...autoscalingKinds,
+  ...cronJobKinds,
+  ...csiKinds,
+  ...daemonSetKinds,
+  ...disruptionKinds,
+  ...ingressKinds,
+  ...jobKinds,
+  ...limitRangeKinds,
+  ...networkPolicyKinds,
+  ...claimKinds,
+  ...volumeKinds,
+  ...replicationControllerKinds,
+  ...quotaKinds,
+  ...runtimeClassKinds,
+  ...serviceNetworkKinds,
+  ...statefulSetKinds,
+  ...storageClassKinds,
   ...virtualKinds
 ])
