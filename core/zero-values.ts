@@ -304,6 +304,8 @@ const PRINTED_NULLS = new Set([
   'DaemonSetCondition.lastTransitionTime',
   'DeviceClaim.requests',
   'Event.deprecatedFirstTimestamp',
+  'Event.eventTime',
+  'EventSeries.lastObservedTime',
   'Event.deprecatedLastTimestamp',
   'FlowSchemaCondition.lastTransitionTime',
   'HTTPIngressRuleValue.paths',

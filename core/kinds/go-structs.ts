@@ -184,6 +184,12 @@ const STRUCTS: Readonly<Record<string, string>> = {
   VolumeNodeResources: 'Count:*',
   VolumeAttachmentSpec: 'Attacher:string Source:VolumeAttachmentSource NodeName:string',
   VolumeAttachmentSource: 'PersistentVolumeName:* InlineVolumeSpec:*Other',
+  CertificateCondition: 'Type:string Status:string Reason:string Message:string LastUpdateTime:* LastTransitionTime:*',
+  ObjectReference:
+    'Kind:string Namespace:string Name:string UID=uid:string APIVersion=apiVersion:string ResourceVersion:string ' +
+    'FieldPath:string',
+  EventSource: 'Component:string Host:string',
+  AuditAnnotation: 'Key:string ValueExpression:string',
   ServicePort: 'Name:string Protocol:string AppProtocol:* Port:int TargetPort:any NodePort:int'
 }
 

@@ -2,15 +2,44 @@
  * Kinds that share their storage with another version or group: their requests see a store in which the objects are as
  * this kind has them. All that follows a request (verbs, subresources, watches) needs to know nothing of it.
  */
+import { COMPONENTS } from '../../core/kinds/api-services.ts'
 import type { Conversion, Kind } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
 import type { CommitResult, Entry, ListResult, StoreApi, StoreEvent, StoreWatch, Write } from '../../store/store.ts'
+import { notFound } from './failures.ts'
 import type { ApiContext } from './types.ts'
 
 /** The context in which a request for the kind is answered. */
 export function served(kind: Kind, context: ApiContext): ApiContext {
+  if (kind.storage === COMPONENT_STATUSES) return { ...context, store: componentStore(context.store) }
   if (kind.convert === undefined) return context
   return { ...context, store: convertingStore(context.store, kind.storage, kind.convert) }
+}
+
+const COMPONENT_STATUSES = 'componentstatuses'
+
+/** Nobody stores how the control plane's components do: they answer, so they are well. */
+function componentStore(store: StoreApi): StoreApi {
+  const entries = COMPONENTS.map((value): Entry => {
+    const bytes = Buffer.from(JSON.stringify(value))
+    return { resource: COMPONENT_STATUSES, key: value.metadata.name ?? '', version: 0, value, bytes: () => bytes }
+  })
+  return {
+    get: async (_, key) => {
+      const found = entries.find((entry) => entry.key === key)
+      if (found === undefined) throw notFound({ group: '', resource: 'componentstatus' }, key)
+      return found
+    },
+    list: async (_, { filter } = {}) => {
+      return { entries: filter === undefined ? entries : entries.filter(filter), version: 0 }
+    },
+    version: async () => 0,
+    commit: (writes) => store.commit(writes),
+    watch: (of, options) => store.watch(of, options),
+    history: async () => [],
+    onChange: (listener) => store.onChange(listener),
+    close: () => store.close()
+  }
 }
 
 function convertingStore(store: StoreApi, resource: string, convert: Conversion): StoreApi {
