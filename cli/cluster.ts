@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { CLAIMS, claim } from './claims.ts'
 import { CliError } from './errors.ts'
-import { writeAtomically } from './files.ts'
+import { codeOf, writeAtomically } from './files.ts'
 import { machineAddresses } from './machine-address.ts'
 import { dataDirFlag, type Paths } from './paths.ts'
 
@@ -26,13 +26,14 @@ const TEXTS = ['name', 'podCIDR', 'serviceCIDR', 'clusterDNS', 'clusterDomain', 
 
 /** The cluster of a data folder, or undefined where none was ever started. Throws when the file is not readable as one. */
 export function readCluster(paths: Paths): Cluster | undefined {
-  if (!existsSync(paths.cluster)) return undefined
   try {
     const cluster = JSON.parse(readFileSync(paths.cluster, 'utf8')) as Cluster
     if (TEXTS.every((field) => typeof cluster[field] === 'string') && Number.isInteger(cluster.port)) return cluster
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EACCES')
-      throw new CliError(`no permission to read ${paths.cluster}`, { hint: 'run as the user who started the cluster' })
+    const code = codeOf(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (code === 'EACCES')
+      throw new CliError(`no permission to read ${paths.dir}`, { hint: 'run as root, or as the user who started it' })
   }
   throw new CliError(`${paths.cluster} is damaged`, {
     hint: `restore it from a backup, or give up what is stored: ./wherry down --purge${dataDirFlag(paths)}`

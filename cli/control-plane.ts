@@ -25,7 +25,7 @@ import type { Cluster } from './cluster.ts'
 import { CliError } from './errors.ts'
 import { failingPath } from './failing.ts'
 import { fileFailure } from './files.ts'
-import { damagedKeys } from './key-files.ts'
+import { keyFailure } from './key-files.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { hostAddress } from './machine-address.ts'
 import { dataDirFlag, type Paths } from './paths.ts'
@@ -56,7 +56,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const hosts = [cluster.nodeName, host, kubernetesAddress(addresses)]
   const [backend, keys] = await Promise.all([openStore(paths, ports), openKeys(paths, { hosts, ports })])
   const store = new Store({ backend, ports, indexes: (resource) => kindTable.findByStorage(resource)?.rules.indexes })
-  await bootstrap({ store, ports, addresses, endpoint: { address: host, port: cluster.port } })
+  const endpoint = { address: host, port: cluster.port }
+  await bootstrap({ store, ports, addresses, endpoint }).catch(async (error: unknown) => {
+    await store.close().catch(() => {})
+    throw storeFailure(error, paths)
+  })
   const authorizer = await createAuthorizer(store)
   const authenticator = createAuthenticator({ keys, store, ports })
   const kubelet = createKubelet({ keys, store })
@@ -138,26 +142,29 @@ function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Po
   }
 }
 
-async function openStore(paths: Paths, ports: Ports): Promise<LmdbBackend> {
-  try {
-    return await LmdbBackend.open({ path: paths.store, ports })
-  } catch (error) {
-    const known = fileFailure(error, paths.store)
-    if (known instanceof CliError) throw known
-    const message = error instanceof Error ? error.message : String(error)
-    if (message.endsWith('in use by another process')) throw new CliError(message)
-    throw new CliError(message, {
-      hint: `restore ${paths.store} from a backup, or give up what is stored: ./wherry down --purge${dataDirFlag(paths)}`
-    })
-  }
-}
-
 async function openKeys(paths: Paths, options: { hosts: readonly string[]; ports: Ports }): Promise<Keys> {
   try {
     return await loadOrCreateKeys(paths.keys, options)
   } catch (error) {
-    const damaged = damagedKeys(paths.keys)[0]
-    if (damaged === undefined) throw fileFailure(error, paths.keys)
-    throw new CliError(`${damaged.file} is damaged`, { hint: damaged.mend })
+    throw keyFailure(error, paths.keys)
   }
+}
+
+async function openStore(paths: Paths, ports: Ports): Promise<LmdbBackend> {
+  try {
+    return await LmdbBackend.open({ path: paths.store, ports })
+  } catch (error) {
+    throw storeFailure(error, paths)
+  }
+}
+
+/** Damage shows when the store is opened, or later where a page is read for the first time. */
+function storeFailure(error: unknown, paths: Paths): unknown {
+  const known = fileFailure(error, paths.store)
+  if (known instanceof CliError || !(error instanceof Error)) return known
+  if (error.message.endsWith('in use by another process')) return new CliError(error.message)
+  if (!error.message.startsWith('the data in')) return error
+  return new CliError(error.message, {
+    hint: `restore ${paths.store} from a backup, or give up what is stored: ./wherry down --purge${dataDirFlag(paths)}`
+  })
 }

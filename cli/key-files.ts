@@ -1,7 +1,8 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { codeOf } from './files.ts'
+import { CliError } from './errors.ts'
+import { codeOf, fileFailure } from './files.ts'
 
 export interface DamagedKey {
   readonly file: string
@@ -49,6 +50,13 @@ function isSound(file: string, name: string): boolean {
     // Another's file may be well.
     return codeOf(error) === 'EACCES'
   }
+}
+
+/** A failure to use the keys, in words where a damaged file is the reason. */
+export function keyFailure(error: unknown, dir: string): unknown {
+  const damaged = damagedKeys(dir)[0]
+  if (damaged === undefined) return fileFailure(error, dir)
+  return new CliError(`${damaged.file} is damaged`, { hint: damaged.mend })
 }
 
 export interface Validity {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { basename } from 'node:path'
 import { claims } from './claims.ts'
 import { CliError } from './errors.ts'
 import { codeOf } from './files.ts'
@@ -16,10 +17,12 @@ export async function requirePort(port: number): Promise<void> {
   const choose = 'choose another port with --port'
   if (code === 'EACCES') throw new CliError(`port ${port} may not be used without root`, { hint: choose })
   if (code !== 'EADDRINUSE') throw new CliError(`port ${port} cannot be used: ${code}`, { hint: choose })
-  const cluster = clusterAt(port)
+  const pid = whoListens(port)
+  const cluster = claims().find(({ dir }) => pid !== undefined && readRunning(pathsOf(dir))?.pid === Number(pid))?.dir
   if (cluster === undefined) {
-    const holder = whoListens(port)
-    throw new CliError(`port ${port} is already taken${holder === undefined ? '' : ` by ${holder}`}`, { hint: choose })
+    throw new CliError(`port ${port} is already taken${pid === undefined ? '' : ` by ${described(pid)}`}`, {
+      hint: choose
+    })
   }
   throw new CliError(`port ${port} is already taken by the cluster in ${cluster}`, {
     hint: `${choose}, or stop that one: ./wherry down${dataDirFlag(pathsOf(cluster))}`
@@ -35,18 +38,17 @@ export async function tryPort(port: number): Promise<string | undefined> {
   })
 }
 
-function clusterAt(port: number): string | undefined {
-  return claims().find(({ dir }) => readRunning(pathsOf(dir))?.url.endsWith(`:${port}`) === true)?.dir
-}
-
-/** The process that listens on a TCP port, as "process 123 (nginx)", where it can be told. */
+/** The process that listens on a TCP port, where it can be told: only root sees other users' sockets. */
 export function whoListens(port: number): string | undefined {
   const sockets = new Set(listeners(port).map((inode) => `socket:[${inode}]`))
-  if (sockets.size === 0) return undefined
-  const pid = pids().find((one) => filesOf(one).some((file) => sockets.has(file)))
-  if (pid === undefined) return undefined
-  const name = readText(`/proc/${pid}/comm`).trim()
-  return `process ${pid}${name === '' ? '' : ` (${name})`}`
+  return sockets.size === 0 ? undefined : pids().find((pid) => filesOf(pid).some((file) => sockets.has(file)))
+}
+
+/** As "process 123 (nginx)". */
+export function described(pid: string): string {
+  const [program = ''] = readText(`/proc/${pid}/cmdline`).split('\0')
+  const name = program === '' ? '' : ` (${basename(program).split(' ')[0]})`
+  return `process ${pid}${name}`
 }
 
 /** Inodes of the sockets. Lines of /proc/net/tcp: sl local_address rem_address st ... uid timeout inode. */

@@ -91,7 +91,10 @@ export async function lockFolder(paths: Paths): Promise<Server> {
 
 function inUse(paths: Paths): CliError {
   const other = readRunning(paths)
-  const by = other === undefined ? '' : ` by process ${other.pid} (${other.url}${other.ready ? '' : ', starting'})`
+  const by =
+    other === undefined
+      ? ' by a ./wherry that is starting or stopping it'
+      : ` by process ${other.pid} (${other.url}${other.ready ? '' : ', starting'})`
   return new CliError(`${paths.dir} is already in use${by}`, {
     hint: `stop it with: ./wherry down${dataDirFlag(paths)}`
   })

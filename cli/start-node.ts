@@ -5,6 +5,7 @@ import { AgentChild, killStrayAgent } from './agent-child.ts'
 import type { Cluster } from './cluster.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { CliError } from './errors.ts'
+import { keyFailure } from './key-files.ts'
 import { lastError } from './log-tail.ts'
 import { writeNodeConfig } from './node-config.ts'
 import { dataDirFlag, type Paths } from './paths.ts'
@@ -26,7 +27,9 @@ export interface NodeStart {
 export async function startNode(start: NodeStart): Promise<AgentChild> {
   const { paths, cluster, plane, ports } = start
   killStrayAgent(paths)
-  const configFile = await writeNodeConfig({ paths, cluster, keys: plane.keys })
+  const configFile = await writeNodeConfig({ paths, cluster, keys: plane.keys }).catch((error: unknown) => {
+    throw keyFailure(error, paths.keys)
+  })
   const patience = new AbortController()
   let why = `the node was not Ready within ${NODE_READY_MS / 1000} s`
   const onDeath = (deaths: number) => {

@@ -4,7 +4,7 @@ import { type Cluster, DEFAULT_PORT, openCluster, readCluster } from './cluster.
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { makeFolder } from './files.ts'
 import { fileLog } from './log.ts'
-import { dataDirFlag, type Paths, pathsOf } from './paths.ts'
+import { dataDirFlag, type Paths, pathsOf, quoted } from './paths.ts'
 import { requirePort } from './port.ts'
 import { install, NODE_NEEDS } from './preflight.ts'
 import { clearRunning, lockFolder, writeRunning } from './running.ts'
@@ -84,7 +84,7 @@ function nextSteps(what: { paths: Paths; cluster: Cluster; plane: ControlPlane; 
     `Wherry is up at ${plane.url}`,
     '',
     'Next:',
-    `  export KUBECONFIG=${paths.kubeconfig}`,
+    `  export KUBECONFIG=${quoted(paths.kubeconfig)}`,
     `  kubectl get nodes            # or: ./wherry kubectl${flag} get nodes`,
     ...(withNode ? [`  ./wherry demo${flag}`] : []),
     `  ./wherry down${flag}`

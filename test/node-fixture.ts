@@ -80,7 +80,7 @@ export async function startTestNode(): Promise<TestNode> {
       networkReady: () => true,
       onGone: (uid) => manager.forget(uid)
     }
-    manager = new PodManager(context, { nodeName: 'n', labels: () => ({}) })
+    manager = new PodManager(context, { nodeName: 'n', labels: () => ({}), taints: () => [] })
     manager.start(stop.signal)
     stop.signal.addEventListener('abort', () => objects.close())
     void reflect(client, pods, {

@@ -75,7 +75,7 @@ export function checkWebhookUrl(text: string, path: string, errors: Errors): voi
 
 /** Go reads more as a URL: without a scheme, or without a host. */
 function checkUnreadableUrl(text: string, path: string, errors: Errors): void {
-  if (/[\x00-\x1f\x7f]/.test(text) || /^:|^\d[^/]*:/.test(text)) {
+  if (/^:|^\d[^/]*:/.test(text)) {
     const why = text.startsWith(':') ? 'missing protocol scheme' : 'first path segment in URL cannot contain colon'
     errors.push(required(path, `url must be a valid URL: parse ${JSON.stringify(text)}: ${why}${FORM}`))
     return
@@ -94,7 +94,10 @@ export function checkWebhookService(service: ServiceReference, at: string, error
   if (wrong.length > 0) errors.push(invalid(`${at}.port`, port, `port is not valid: ${wrong.join(', ')}`))
   if (path === undefined || path === '' || path === '/') return
   const refuse = (why: string) => void errors.push(invalid(`${at}.path`, path, why))
-  if (path === '//') return refuse('segment[0] may not be empty')
+  if (path === '//') {
+    refuse('segment[0] may not be empty')
+    return
+  }
   if (!path.startsWith('/')) refuse("must start with a '/'")
   path
     .slice(1)

@@ -1,12 +1,12 @@
 /** The body of a request: its media type, its JSON or YAML, and whether it is of the kind that the path wants. */
 import type { Tags } from 'yaml'
 import { ApiError } from '../../core/errors.ts'
+import { JsonError, jsonKind, parseJson, tooDeep } from '../../core/go-json.ts'
 import { goQuote } from '../../core/go-text.ts'
 import type { ApiRequest } from '../../core/http.ts'
 import { apiVersionOf } from '../../core/kinds/kind.ts'
 import resources from '../../core/kinds/resources.json' with { type: 'json' }
 import { badRequest } from './failures.ts'
-import { JsonError, jsonKind, parseJson, tooDeep } from './go-json.ts'
 
 /** What a body must be, as far as messages name it. */
 export interface Wanted {
@@ -18,11 +18,16 @@ export interface Wanted {
 /** May be read again, when a conflict makes a write start anew. What is read is never changed: decoding copies it. */
 export type Body = TextBody | { readonly value: unknown }
 
-interface TextBody {
+export interface TextBody {
   /** JSON. */
   readonly text: string
   /** The YAML that it came from, and what is wrong with that. */
-  readonly yaml?: { readonly source: string; readonly problem: string | undefined }
+  readonly yaml?: {
+    readonly source: string
+    readonly problem: string | undefined
+    /** Keys that came again, a line each; the last value counts. */
+    readonly repeated: readonly string[]
+  }
 }
 
 const UNKNOWN_FORMAT =
@@ -62,22 +67,29 @@ export function mediaType(header: string | undefined): string {
 
 /** YAML is heavy and rare: loaded when first met. Aliases are limited, or a few lines could fill the memory. */
 async function yamlBody(source: string): Promise<TextBody> {
-  const failed = (problem: string) => ({ text: '', yaml: { source, problem: `yaml: ${problem}` } })
+  const failed = (problem: string) => ({ text: '', yaml: { source, problem: `yaml: ${problem}`, repeated: [] } })
   // The parser takes a second for what is only brackets.
   if (tooDeep(source)) return failed('exceeded max depth')
-  const { parse } = await import('yaml')
+  const { parseDocument } = await import('yaml')
+  const document = parseDocument(source, { version: '1.1', customTags: withoutTimes, logLevel: 'error' })
+  const isRepeated = ({ code }: { code: string }) => code === 'DUPLICATE_KEY'
+  const wrong = document.errors.find((error) => !isRepeated(error))
+  if (wrong !== undefined) return failed(`line ${lineOf(wrong)}: did not find expected node content`)
+  const repeated = document.errors.filter(isRepeated).map((error) => {
+    const key = /^\s*["']?([^"':]*)/.exec(source.slice(error.pos[0]))?.[1] ?? ''
+    return `  line ${lineOf(error)}: key ${goQuote(key.trim())} already set in map`
+  })
+  document.errors = []
   try {
-    const value: unknown = parse(source, {
-      version: '1.1',
-      customTags: withoutTimes,
-      maxAliasCount: 100,
-      logLevel: 'error'
-    })
-    return { text: JSON.stringify(value ?? null), yaml: { source, problem: undefined } }
+    const value: unknown = document.toJS({ maxAliasCount: 100 })
+    return { text: JSON.stringify(value ?? null), yaml: { source, problem: undefined, repeated } }
   } catch (error) {
-    const [at] = (error as { linePos?: readonly { readonly line: number }[] }).linePos ?? []
-    return failed(at === undefined ? String(error) : `line ${at.line}: did not find expected node content`)
+    return failed(String(error))
   }
+}
+
+function lineOf({ linePos }: { readonly linePos?: readonly { readonly line: number }[] | undefined }): number {
+  return linePos?.[0]?.line ?? 0
 }
 
 /** Go's reader is one of YAML 1.1, where y and no are booleans, but leaves times as they are written. */

@@ -9,7 +9,7 @@ import { type Json, META, pathsOf, REF, subSchema } from './openapi-paths.ts'
 import { VERSION } from './paths.ts'
 
 const SCHEMAS = schemas as unknown as Readonly<Record<string, Json>>
-const INFO = { title: 'Kubernetes', version: VERSION.gitVersion }
+const INFO = { title: 'Kubernetes', version: `${VERSION.major}.${VERSION.minor}` }
 const EVENT = `${META}.WatchEvent`
 
 /** One document as JSON and its hash, kept for as long as its table: kinds do not come and go within one. */

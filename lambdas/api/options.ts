@@ -2,7 +2,7 @@
 import type { FieldError } from '../../core/errors.ts'
 import { forbidden, invalid, invalidError, notSupported, tooLong } from '../../core/field-errors.ts'
 import { goQuote } from '../../core/go-text.ts'
-import { badRequest } from './failures.ts'
+import { BareError, badRequest } from './failures.ts'
 import { truthy } from './route.ts'
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
@@ -134,7 +134,7 @@ export function listSettings(query: URLSearchParams, watch: boolean): ListSettin
     fieldSelector: query.get('fieldSelector') ?? undefined,
     limit: limit === undefined || limit <= 0 ? undefined : limit,
     continue: query.get('continue') || undefined,
-    resourceVersion: version(query.get('resourceVersion')),
+    resourceVersion: version(query.get('resourceVersion'), watch ? 'watch' : 'list'),
     match: (query.get('resourceVersionMatch') || undefined) as ListSettings['match'],
     timeoutSeconds,
     bookmarks: truthy(query.get('allowWatchBookmarks')),
@@ -143,14 +143,13 @@ export function listSettings(query: URLSearchParams, watch: boolean): ListSettin
   }
 }
 
-/** Throws BadRequest for what is no version. */
-export function version(text: string | null): number | undefined {
+/** Throws for what is no version: BadRequest of a list; of a get or a watch what Kubernetes' storage says. */
+export function version(text: string | null, of: 'list' | 'get' | 'watch'): number | undefined {
   if (text === null || text === '') return undefined
   if (/^[0-9]{1,15}$/.test(text)) return Number(text)
   const why = /^[0-9]+$/.test(text) ? 'value out of range' : 'invalid syntax'
-  throw badRequest(
-    `invalid resource version: resourceVersion: Invalid value: ${goQuote(text)}: strconv.ParseUint: parsing ${goQuote(text)}: ${why}`
-  )
+  const wrong = `resourceVersion: Invalid value: ${goQuote(text)}: strconv.ParseUint: parsing ${goQuote(text)}: ${why}`
+  throw of === 'list' ? badRequest(`invalid resource version: ${wrong}`) : new BareError(wrong)
 }
 
 function checkMatch(query: URLSearchParams, watch: boolean): void {

@@ -1,6 +1,7 @@
 /** PATCH: the new object from the stored one and a patch. */
 import { ApiError } from '../../core/errors.ts'
 import { invalid, invalidError, required } from '../../core/field-errors.ts'
+import { JsonError, jsonKind } from '../../core/go-json.ts'
 import { goValue } from '../../core/go-text.ts'
 import type { ApiRequest, ApiResponse } from '../../core/http.ts'
 import { isObject } from '../../core/json.ts'
@@ -11,8 +12,7 @@ import { type Decoded, decode } from '../../core/validate.ts'
 import { jsonAnswer, warningHeader } from './answers.ts'
 import { type Body, mediaType, readBody, wrongKind } from './body.ts'
 import { decoding } from './create.ts'
-import { badRequest } from './failures.ts'
-import { JsonError, jsonKind } from './go-json.ts'
+import { BareError, badRequest, unprocessable } from './failures.ts'
 import { invalidOptions, type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
 import { changeObject, checkName, type Path, wholePath } from './update.ts'
@@ -22,10 +22,11 @@ type Json = Record<string, unknown>
 /** One kind of patch: the new value from the live one, which it does not change. Throws ApiError. */
 type Apply = (live: Json, patch: unknown, schema: string) => Json | Promise<Json>
 
+const STRATEGIC = 'application/strategic-merge-patch+json'
 const TYPES: Readonly<Record<string, Apply>> = {
   'application/json-patch+json': (live, patch) => jsonPatch(live, patch),
   'application/merge-patch+json': (live, patch) => mergePatch(live, patch),
-  'application/strategic-merge-patch+json': async (live, patch, schema) => {
+  [STRATEGIC]: async (live, patch, schema) => {
     const { strategicPatch } = await import('../../core/merge/strategic.ts')
     return strategicPatch(live, patch, schema)
   }
@@ -48,6 +49,9 @@ export async function patch(at: ResourceRequest, context: ApiContext, path?: Pat
       warnings = decoded.warnings
       checkName(decoded.object, at)
       return decoded.object
+    },
+    warn: (further) => {
+      warnings = [...warnings, ...further]
     }
   })
   return jsonAnswer(200, payload, warningHeader(warnings))
@@ -72,12 +76,26 @@ export function patcherOf(request: ApiRequest): Patcher {
   const body = patchBody(request)
   const read = () => readPatch(body, media)
   return {
-    strategic: media === 'application/strategic-merge-patch+json',
+    strategic: media === STRATEGIC,
     text: 'text' in body ? body.text : undefined,
     read,
     apply: async (live, schema) => {
-      return await type(live, read(), schema)
+      const patch = read()
+      return media === STRATEGIC ? await restated(() => type(live, patch, schema)) : await type(live, patch, schema)
     }
+  }
+}
+
+/** Problems of a strategic patch that are the client's; Kubernetes answers most others with 500. */
+const CLIENTS_FAULT = /^(json: |invalid patch format of |invalid JSON document$)/
+const UNPROCESSABLE = 'lists of lists are not supported'
+
+async function restated(apply: () => Json | Promise<Json>): Promise<Json> {
+  try {
+    return await apply()
+  } catch (error) {
+    if (!(error instanceof ApiError) || CLIENTS_FAULT.test(error.message)) throw error
+    throw error.message === UNPROCESSABLE ? unprocessable() : new BareError(error.message)
   }
 }
 
@@ -122,10 +140,25 @@ function decodePatched(
   } catch (error) {
     if (!(error instanceof ApiError) || error.reason !== 'BadRequest') throw error
     const shown = patcher.strategic ? goValue(patcher.read()) : JSON.stringify(next)
-    const why = error.message.replace(/^.*? cannot be handled as a [A-Za-z]+: /, '')
+    const text = error.message.replace(/^.*? cannot be handled as a [A-Za-z]+: /, '')
+    const why = patcher.strategic ? unrestored(text) : text
     const refused = invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, why)])
     throw new ApiError('Invalid', refused.message, { details: { causes: refused.details?.causes } })
   }
+}
+
+const WRONG_TYPE =
+  /^json: cannot unmarshal (string|bool|number|array|object)( [-0-9.eE+]+)? into Go (?:struct field|value) .*?of type (.+)$/
+
+/** What a strategic patch gives is not decoded from JSON but converted from maps, which has words of its own. */
+function unrestored(why: string): string {
+  const [, kind = '', number = '', type = ''] = WRONG_TYPE.exec(why) ?? []
+  const from = { array: 'slice', object: 'map', number: /[.eE]/.test(number) ? 'float64' : 'int64' }[kind] ?? kind
+  if (type === '' || why.includes('into Go value of type')) return why
+  if (type.startsWith('[]')) return `cannot restore slice from ${from}`
+  if (type.startsWith('map[')) return `cannot restore map from ${from}`
+  if (type.includes('.')) return `cannot restore struct from: ${from}`
+  return kind === 'number' && type !== 'bool' ? `cannot convert ${from} to ${type}` : `unrecognized type: ${type}`
 }
 
 /** The patch's own text is looked through before what it makes is decoded. */

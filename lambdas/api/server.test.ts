@@ -383,6 +383,13 @@ describe('creating', () => {
     expect(boolean.body.message).toBe(
       'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.name of type string'
     )
+    const strict = await t.ask('POST', `${CORE}/configmaps?fieldValidation=Strict`, {
+      body: 'metadata: {name: b}\ndata:\n  k: "1"\n  k: "2"\nnope: 1\n',
+      headers: { 'content-type': 'application/yaml' }
+    })
+    expect(strict.body.message).toBe(
+      'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 4: key "k" already set in map, unknown field "nope"'
+    )
     const time = await yaml('metadata: {name: a}\ndata: {k: 2020-01-01}')
     expect(time.body.data).toEqual({ k: '2020-01-01' })
     const broken = await yaml('a: [')
@@ -506,7 +513,20 @@ describe('changing', () => {
       400,
       'the name of the object (b) does not match the name on the URL (a)'
     ],
-    ['an old version', 'merge', '{"metadata":{"resourceVersion":"9"}}', 409, 'Operation cannot be fulfilled']
+    ['an old version', 'merge', '{"metadata":{"resourceVersion":"9"}}', 409, 'Operation cannot be fulfilled'],
+    [
+      'no version at all',
+      'merge',
+      '{"metadata":{"resourceVersion":"abc"}}',
+      500,
+      'strconv.ParseUint: parsing "abc": invalid syntax'
+    ],
+    ['text for a map', 'strategic', '{"data":"x"}', 422, 'cannot restore map from string'],
+    ['a number for text', 'strategic', '{"data":{"k":5}}', 422, 'cannot convert int64 to string'],
+    ['a map for text', 'strategic', '{"data":{"k":{}}}', 422, 'unrecognized type: string'],
+    ['a number for a flag', 'strategic', '{"immutable":1}', 422, 'unrecognized type: bool'],
+    ['text for a list', 'strategic', '{"metadata":{"ownerReferences":"x"}}', 422, 'cannot restore slice from string'],
+    ['an unknown directive', 'strategic', '{"data":{"$patch":"x"}}', 500, 'unknown patch type: x in map: map[$patch:x]']
   ])('a patch with %s is refused', async (_what, type, body, status, message) => {
     await a()
     const answer = await patch(type, `${CORE}/configmaps/a`, body)
@@ -810,9 +830,10 @@ describe('pods and their subresources', () => {
     const old = await post(`${CORE}/bindings`, { metadata: { name: 'p' }, target: { name: 'n3' } })
     expect(old.status).toBe(409)
     const wrong = await post(`${CORE}/pods/p/binding`, { metadata: { name: 'p' }, target: { kind: 'Ship', name: 'x' } })
-    expect(wrong.body.message).toBe(
-      'Binding "p" is invalid: target.kind: Unsupported value: "Ship": supported values: "Node", "<empty>"'
-    )
+    expect([wrong.status, wrong.body.message]).toEqual([
+      500,
+      'target.kind: Unsupported value: "Ship": supported values: "Node", "<empty>"'
+    ])
   })
 
   test('an evicted pod is deleted', async () => {
@@ -851,6 +872,23 @@ describe('pods and their subresources', () => {
 })
 
 describe('discovery', () => {
+  test.each([
+    ['/apis/apps/v9', 404, 'the server could not find the requested resource'],
+    ['/apis/apps/v9/deployments', 404, 'the server could not find the requested resource'],
+    ['/api/v9', 404, 'the server could not find the requested resource'],
+    ['/apis/none/v1', 404, undefined]
+  ])('%s leads nowhere', async (path, status, message) => {
+    const answer = await t.ask('GET', path)
+    expect([answer.status, answer.body.message]).toEqual([status, message])
+  })
+
+  test('who takes only a form of old is refused', async () => {
+    const accept = 'application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'
+    expect((await t.ask('GET', '/apis', { headers: { accept } })).status).toBe(406)
+    const { kind } = await expectOk(t.ask('GET', '/apis', { headers: { accept: `${accept},application/json` } }))
+    expect(kind).toBe('APIGroupList')
+  })
+
   test('aggregated, with an ETag', async () => {
     const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json'
     const { headers, body } = await t.ask('GET', '/apis', { headers: { accept } })

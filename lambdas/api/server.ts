@@ -99,7 +99,10 @@ class Server {
       const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {} })
       return (await response) ?? pageNotFound()
     }
-    if (!this.isServed(resource)) return pageNotFound()
+    if (!this.isServed(resource)) {
+      if (this.discovery.hasGroup(resource.group)) throw noSuchResource()
+      return pageNotFound()
+    }
     const old = deprecation(resource)
     const asked = { user, route: resource, verb: route.verb }
     if (old === undefined) return await this.resource(named(request, route), asked)

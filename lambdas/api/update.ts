@@ -1,8 +1,9 @@
 /** PUT, and the way that every change of a stored object takes: read, change, check, commit, and again if it moved. */
 import type { FieldError } from '../../core/errors.ts'
 import { invalid, invalidError } from '../../core/field-errors.ts'
+import { goQuote } from '../../core/go-text.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
-import type { Kind } from '../../core/kinds/kind.ts'
+import type { Kind, Rules } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
 import { decode } from '../../core/validate.ts'
 import { validateMetadataUpdate } from '../../core/validate-metadata.ts'
@@ -13,8 +14,8 @@ import { forbidden } from './authz.ts'
 import { bodyOf, readObject } from './body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
 import { sameJson } from './copy.ts'
-import { createObject, decoding, ruleContext } from './create.ts'
-import { badRequest, conflict, notFound } from './failures.ts'
+import { createObject, creationWarnings, decoding, ruleContext } from './create.ts'
+import { BareError, badRequest, conflict, notFound } from './failures.ts'
 import { ensureNamespace, keepMetadata } from './metadata.ts'
 import { writeOptions } from './options.ts'
 import { isCreatedByUpdate, needsVersionToUpdate } from './traits.ts'
@@ -25,6 +26,7 @@ export interface Path {
   /** After defaults and admission: puts back what this path may not change. May return another object. */
   readonly prepare: (next: KubeObject, old: KubeObject, context: ApiContext) => KubeObject
   readonly validate: (next: KubeObject, old: KubeObject) => FieldError[]
+  readonly warnings?: Rules['warnings']
   /** Whether a change of what is not metadata or status counts as a new generation. */
   readonly counts: boolean
 }
@@ -34,6 +36,8 @@ export interface Change {
   readonly dryRun: boolean
   /** The new object, private, from the old one. Called again when the old one moved. */
   readonly produce: (old: Entry) => KubeObject | Promise<KubeObject>
+  /** Called with what the client should be told of the change, each time that it is prepared. */
+  readonly warn?: (warnings: readonly string[]) => void
 }
 
 /** PUT of the object itself or, with another path, of its status. */
@@ -43,10 +47,9 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
   const options = writeOptions(request.query, 'UpdateOptions')
   const read = () => decode(kind, readObject(body, kind), decoding(options, body))
   let first: ReturnType<typeof read> | undefined = read()
-  const { warnings } = first
+  let { warnings } = first
   ensureNamespace(first.object.metadata, kind.namespaced ? at.namespace : undefined)
   checkName(first.object, at)
-  const headers = warningHeader(warnings)
   const old = await context.store.get(kind.storage, storeKey(at))
   if (old === undefined) {
     checkUid(first.object, { kind, key: storeKey(at), uid: '' })
@@ -54,7 +57,7 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
     await authorizeCreation(at, context)
     delete first.object.metadata.resourceVersion
     const payload = await createObject(at, context, { object: first.object, dryRun: options.dryRun })
-    return jsonAnswer(201, payload, headers)
+    return jsonAnswer(201, payload, warningHeader([...warnings, ...creationWarnings(kind, payload)]))
   }
   const produce = (current: Entry) => {
     const next = first?.object ?? read().object
@@ -62,8 +65,13 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
     checkPreconditions(next, current, kind)
     return next
   }
-  const change = { path: path ?? wholePath(kind), dryRun: options.dryRun, produce }
-  return jsonAnswer(200, await changeObject(at, context, change), headers)
+  const decoded = warnings
+  const warn = (further: readonly string[]) => {
+    warnings = [...decoded, ...further]
+  }
+  const change = { path: path ?? wholePath(kind), dryRun: options.dryRun, produce, warn }
+  const payload = await changeObject(at, context, change)
+  return jsonAnswer(200, payload, warningHeader(warnings))
 }
 
 /** Who may update need not be allowed to create. */
@@ -128,6 +136,7 @@ export async function changeObject(at: ResourceRequest, context: ApiContext, cha
     if (old === undefined) throw notFound(kind, name)
     const next = await change.produce(old)
     const asked = next.metadata.resourceVersion ?? ''
+    checkVersion(asked)
     if (asked !== '' && asked !== '0' && asked !== old.value.metadata.resourceVersion) throw conflict(kind, name)
     const prepared = await prepare(at, context, { next, old: old.value, change })
     if (sameJson(prepared, old.value)) return old
@@ -140,6 +149,11 @@ export async function changeObject(at: ResourceRequest, context: ApiContext, cha
     await pause(context, attempt)
   }
   throw conflict(kind, name)
+}
+
+function checkVersion(asked: string): void {
+  if (asked !== '' && !/^[0-9]+$/.test(asked))
+    throw new BareError(`strconv.ParseUint: parsing ${goQuote(asked)}: invalid syntax`)
 }
 
 interface Step {
@@ -164,6 +178,7 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   // Kubernetes checks metadata twice, once for all kinds and once in each, and shows both causes.
   const errors = [...wrong, ...wrong, ...change.path.validate(object, old)]
   if (errors.length > 0) throw invalidError(kind, at.name ?? '', errors)
+  change.warn?.(change.path.warnings?.(object, old) ?? [])
   await admit('validate', at, { context, what: { ...admitted, object } })
   return object
 }
@@ -196,6 +211,7 @@ export function wholePath({ rules }: Kind): Path {
       return next
     },
     validate: (next, old) => [...(rules.validate?.(next, old) ?? []), ...(rules.validateUpdate?.(next, old) ?? [])],
+    warnings: rules.warnings,
     counts: true
   }
 }

@@ -2,6 +2,7 @@
 import { goQuote } from '../../core/go-text.ts'
 import type { Container, Pod, ResourceFieldSelector } from '../../core/kinds/types.ts'
 import { parseQuantity, type Quantity, quantityMilli, quantityNumber } from '../../core/quantity.ts'
+import { containerNamed } from '../pod/input.ts'
 
 /** What of a pod is known only on the node. */
 export interface PodPlace {
@@ -43,7 +44,8 @@ function formatMap(map: Readonly<Record<string, string>> | undefined): string {
 
 /** In units of the divisor, rounded up. */
 export function resourceValue(pod: Pod, container: Container, from: ResourceFieldSelector & PodPlace): string {
-  const owner = from.containerName === undefined ? container : containerNamed(pod, from.containerName)
+  const { containerName } = from
+  const owner = containerName === undefined || containerName === '' ? container : containerNamed(pod, containerName)
   const [kind = '', ...rest] = from.resource.split('.')
   const resource = rest.join('.')
   const resources = owner?.resources
@@ -57,9 +59,4 @@ export function resourceValue(pod: Pod, container: Container, from: ResourceFiel
 function isZero(quantity: string | number): boolean {
   const parsed: Quantity = parseQuantity(quantity)
   return parsed.nano === 0n
-}
-
-function containerNamed(pod: Pod, name: string): Container | undefined {
-  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
-  return all.find((container) => container.name === name)
 }

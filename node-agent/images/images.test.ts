@@ -2,7 +2,7 @@ import type { Secret } from '../../core/kinds/types.ts'
 import type { Image } from '../runtime/runtime.ts'
 import { imagesToRemove } from './collect.ts'
 import { credentialsFor } from './credentials.ts'
-import { fullImageName } from './names.ts'
+import { fullImageName, imageNameProblem } from './names.ts'
 
 test.each([
   ['busybox', 'docker.io/library/busybox:latest'],
@@ -13,6 +13,24 @@ test.each([
   ['r.example.com/a/b:2', 'r.example.com/a/b:2'],
   ['r.example.com/a@sha256:1', 'r.example.com/a@sha256:1']
 ])('%s is %s', (name, full) => expect(fullImageName(name)).toBe(full))
+
+test.each([
+  ['busybox', undefined],
+  ['host:5000/a/b-c__d.e:v1.2_3', undefined],
+  ['[::1]:5000/a', undefined],
+  [`a@sha256:${'0'.repeat(64)}`, undefined],
+  ['', 'invalid reference format'],
+  ['a b', 'invalid reference format'],
+  ['a:', 'invalid reference format'],
+  ['a//b', 'invalid reference format'],
+  ['a:1:2', 'invalid reference format'],
+  ['a@sha256:1', 'invalid reference format'],
+  ['Foo', 'invalid reference format: repository name (library/Foo) must be lowercase'],
+  ['me/Foo:1', 'invalid reference format: repository name (me/Foo) must be lowercase'],
+  ['Foo/Bar:1:2', 'invalid reference format: repository name (Bar) must be lowercase'],
+  ['a'.repeat(256), 'repository name must not be more than 255 characters'],
+  ['f'.repeat(64), `invalid repository name (${'f'.repeat(64)}), cannot specify 64-byte hexadecimal strings`]
+])('what is wrong with the name %j: %j', (name, problem) => expect(imageNameProblem(name)).toBe(problem))
 
 describe('pull secrets', () => {
   const secret = (auths: object): Secret => ({

@@ -30,6 +30,9 @@ export interface NodeFacts {
   readonly now: number
 }
 
+/** The node's volumes are not kubelet's to attach: they are set up by whoever the cluster has for it. */
+export const ANNOTATIONS = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' }
+
 export function nodeLabels(config: AgentConfig, machine: Machine): Record<string, string> {
   return {
     'beta.kubernetes.io/arch': machine.architecture,
@@ -44,10 +47,17 @@ export function nodeLabels(config: AgentConfig, machine: Machine): Record<string
 export function nodeObject(facts: NodeFacts): Node {
   const { config, machine } = facts
   return {
-    metadata: { name: config.nodeName, labels: nodeLabels(config, machine), annotations: {} },
+    metadata: { name: config.nodeName, labels: nodeLabels(config, machine), annotations: ANNOTATIONS },
     spec: { podCIDR: config.podCIDR, podCIDRs: [config.podCIDR] },
     status: nodeStatus(facts, undefined)
   }
+}
+
+/** "containerd://1.6.20": a semantic version whole, of any other only its numbers (Debian's is "1.6.20~ds1"). */
+export function runtimeVersion({ name, version }: { readonly name: string; readonly version: string }): string {
+  const semantic = /^v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)$/.exec(version)
+  const generic = /^v?(\d+(?:\.\d+)*)/.exec(version)
+  return `${name}://${semantic?.[1] ?? generic?.[1] ?? version}`
 }
 
 export function allocatableOf(config: Pick<AgentConfig, 'maxPods'>, machine: Machine): Record<string, string> {
@@ -93,10 +103,9 @@ export function nodeStatus(facts: NodeFacts, before: NodeStatus | undefined): No
       kubeProxyVersion: '',
       operatingSystem: 'linux',
       architecture: machine.architecture,
-      swap: { capacity: 0 }
+      ...(machine.swap === 0 ? {} : { swap: { capacity: machine.swap } })
     },
-    images: imagesOf(facts.images),
-    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: false } }]
+    images: imagesOf(facts.images)
   }
 }
 

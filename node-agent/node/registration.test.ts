@@ -20,6 +20,7 @@ function factsAt(now: number, more: Partial<NodeFacts> = {}): NodeFacts {
     config,
     machine: {
       cpus: 4,
+      swap: 0,
       memory: 8 * GIB,
       storage: 100 * GIB,
       machineID: 'm',

@@ -130,7 +130,8 @@ class StatusReporter {
       node = await client.create(nodes, wanted)
     } catch (error) {
       if (!isReason(error, 'AlreadyExists')) throw error
-      const body: Record<string, unknown> = { metadata: { labels: wanted.metadata.labels } }
+      const { labels, annotations } = wanted.metadata
+      const body: Record<string, unknown> = { metadata: { labels, annotations } }
       const present = await client.get(nodes, { name: nodeName })
       if (present.spec?.podCIDR === undefined || present.spec.podCIDR === '') body.spec = wanted.spec
       node = await client.patch(nodes, { name: nodeName }, { type: 'strategic', body })

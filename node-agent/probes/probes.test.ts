@@ -5,6 +5,7 @@ import type { Probe } from '../../core/kinds/types.ts'
 import { silentLog, systemPorts } from '../../core/system-ports.ts'
 import { container } from '../pod/fixture.ts'
 import { FakeRuntime } from '../runtime/fake.ts'
+import { firstDue } from './prober.ts'
 import { runProbe } from './run-probe.ts'
 import { addResult, NO_STREAK } from './threshold.ts'
 
@@ -26,6 +27,17 @@ describe('thresholds', () => {
     ['++-++', { successThreshold: 2, failureThreshold: 1 }, '.+-.+'],
     ['----', {}, '..--']
   ])('%s with %j', (results, probe, expected) => expect(settle(results, probe)).toBe(expected))
+})
+
+test.each<['startup' | 'liveness' | 'readiness', Probe, number]>([
+  ['readiness', {}, 1],
+  ['readiness', { initialDelaySeconds: 5 }, 5],
+  ['liveness', {}, 10],
+  ['liveness', { periodSeconds: 3 }, 3],
+  ['liveness', { periodSeconds: 3, initialDelaySeconds: 1 }, 1],
+  ['startup', { periodSeconds: 2 }, 2]
+])('the first %s probe that counts, with %j, is after %i s', (kind, probe, seconds) => {
+  expect(firstDue(kind, probe, 500_000)).toBe(500_000 + seconds * 1000)
 })
 
 describe('a probe', () => {
@@ -53,6 +65,8 @@ describe('a probe', () => {
     expect(await ask('/200')).toEqual({ result: 'success' })
     expect(await ask('/302/200')).toEqual({ result: 'success' })
     expect(await ask('/302/500')).toEqual({ result: 'failure', output: 'HTTP probe failed with statuscode: 500' })
+    const warning = 'Probe terminated redirects, Response body: kube-probe/1.35'
+    expect(await ask('/300')).toEqual({ result: 'success', warning })
     expect(await ask('404')).toEqual({ result: 'failure', output: 'HTTP probe failed with statuscode: 404' })
     const output = `Get "http://127.0.0.1:${port}/slow": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`
     expect(await ask('/slow')).toEqual({ result: 'failure', output })

@@ -9,7 +9,7 @@ import { type Runtime, RuntimeError } from '../runtime/runtime.ts'
 const { request: httpRequest } = process.getBuiltinModule('node:http')
 
 export type ProbeResult =
-  | { readonly result: 'success' }
+  | { readonly result: 'success'; readonly warning?: string }
   | { readonly result: 'failure'; readonly output: string }
   /** The probe itself could not be made; it counts for nothing. */
   | { readonly result: 'unknown'; readonly output: string }
@@ -58,6 +58,8 @@ async function execProbe(target: ProbeTarget, command: readonly string[], timeou
 export interface HttpAnswer {
   readonly status: number
   readonly location: string | undefined
+  /** At most 10 KiB of it. */
+  readonly body: string
 }
 
 const MOST_REDIRECTS = 10
@@ -69,11 +71,12 @@ async function httpProbe(target: ProbeTarget, action: HTTPGetAction, timeoutMs: 
       const answer = await httpGet(url, action, { timeoutMs, ports: target.ports })
       const next = answer.location === undefined ? undefined : new URL(answer.location, url)
       if (answer.status < 300 || answer.status >= 400 || next === undefined) {
-        if (answer.status >= 200 && answer.status < 400) return SUCCESS
+        if (answer.status >= 200 && answer.status < 300) return SUCCESS
+        if (answer.status >= 300 && answer.status < 400) return redirected(answer)
         return { result: 'failure', output: `HTTP probe failed with statuscode: ${answer.status}` }
       }
       // A redirect to another host is not followed and counts as an answer.
-      if (next.hostname !== url.hostname) return SUCCESS
+      if (next.hostname !== url.hostname) return redirected(answer)
       if (redirects >= MOST_REDIRECTS) {
         return { result: 'failure', output: `Get "${next.href}": stopped after 10 redirects` }
       }
@@ -82,6 +85,10 @@ async function httpProbe(target: ProbeTarget, action: HTTPGetAction, timeoutMs: 
   } catch (error) {
     return { result: 'failure', output: `Get "${url.href}": ${networkError(error, url)}` }
   }
+}
+
+function redirected({ body }: HttpAnswer): ProbeResult {
+  return { result: 'success', warning: `Probe terminated redirects, Response body: ${body}` }
 }
 
 export function urlOf(target: ProbeTarget, action: HTTPGetAction): URL {
@@ -113,10 +120,19 @@ export function httpGet(
         : httpRequest(url, options)
     const timer = limits.ports.clock.after(limits.timeoutMs, () => sent.destroy(timeout))
     sent.on('response', (response) => {
-      response.resume()
-      response.on('error', () => {})
-      response.once('close', () => timer.cancel())
-      resolve({ status: response.statusCode ?? 0, location: response.headers.location })
+      let body = Buffer.alloc(0)
+      const answer = () => {
+        timer.cancel()
+        const text = body.subarray(0, MOST_OUTPUT).toString()
+        resolve({ status: response.statusCode ?? 0, location: response.headers.location, body: text })
+        sent.destroy()
+      }
+      response.on('data', (chunk: Buffer) => {
+        body = Buffer.concat([body, chunk])
+        if (body.length >= MOST_OUTPUT) answer()
+      })
+      response.once('end', answer)
+      response.on('error', reject)
     })
     sent.on('error', (error) => {
       timer.cancel()

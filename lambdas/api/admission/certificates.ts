@@ -20,7 +20,7 @@ export function certificateAdmission(authorizer: RbacAuthorizer): AdmissionPlugi
       if (user.uid === undefined || user.uid === '') delete spec.uid
       else spec.uid = user.uid
       spec.groups = [...user.groups]
-      const extra = Object.entries(user.extra ?? {}).map(([key, values]) => [key, [...values]] as const)
+      const extra = Object.entries(user.extra ?? {}).map(([key, values]) => [key, [...values]] as [string, string[]])
       if (extra.length === 0) delete spec.extra
       else spec.extra = Object.fromEntries(extra)
     },

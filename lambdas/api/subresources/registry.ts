@@ -2,19 +2,22 @@
 import type { ResourceHandler } from '../types.ts'
 import { approval } from './approval.ts'
 import { binding } from './binding.ts'
-import { ephemeralContainers } from './ephemeral-containers.ts'
 import { eviction } from './eviction.ts'
 import { finalize } from './finalize.ts'
-import { resize } from './resize.ts'
+import { ephemeralContainers, resize } from './pod-changes.ts'
 import { scale } from './scale.ts'
 import { status } from './status.ts'
+import { refuseStream } from './streams.ts'
 
 export const subresourceHandlers: Readonly<Record<string, ResourceHandler>> = {
   approval,
+  attach: refuseStream,
   binding,
   ephemeralcontainers: ephemeralContainers,
   eviction,
+  exec: refuseStream,
   finalize,
+  portforward: refuseStream,
   resize,
   scale,
   status
