@@ -7,7 +7,7 @@ import { canonicalTime, type TimeFormat } from './go-time.ts'
 import { copyJson, isObject, type JsonObject, setOwn } from './json.ts'
 import { type Schema, schemaOf } from './kinds/schemas.ts'
 import { canonicalQuantity, QUANTITY_FORMAT_ERROR } from './quantity.ts'
-import { omitsZero } from './zero-values.ts'
+import { omitsZero, printedZero } from './zero-values.ts'
 
 /** Where the walk is, for messages; one for each call of `decodeSchema`. */
 export interface DecodeState {
@@ -41,8 +41,8 @@ export function newState(): DecodeState {
 
 interface Field {
   readonly decode: Decode
-  /** For structs of one word: what Go prints for a required scalar that is missing. */
-  readonly zero: string | number | boolean | undefined
+  /** What Go prints where the field is missing; undefined: nothing. */
+  readonly zero: ((state: DecodeState) => unknown) | undefined
 }
 
 function structDecoder(name: string): Decode {
@@ -51,14 +51,12 @@ function structDecoder(name: string): Decode {
   const schema = schemaOf(name)
   const struct = name.slice(name.lastIndexOf('.') + 1)
   let fields: Map<string, Field> | undefined
-  let zeros: [string, string | number | boolean][] = []
+  let zeros: [string, (state: DecodeState) => unknown][] = []
   const decode: Decode = (value, state) => {
     if (!isObject(value)) return wrongType(value, `v1.${struct}`, state)
     if (fields === undefined) {
       fields = compileFields(name, schema)
-      zeros = [...fields].flatMap(([key, { zero }]) =>
-        zero === undefined ? [] : [[key, zero] as const]
-      ) as typeof zeros
+      zeros = [...fields].flatMap(([key, { zero }]): typeof zeros => (zero === undefined ? [] : [[key, zero]]))
     }
     const outer = state.struct
     state.struct = struct
@@ -76,7 +74,7 @@ function structDecoder(name: string): Decode {
       state.path.pop()
       if (read !== undefined) copy[key] = read
     }
-    for (const [key, zero] of zeros) copy[key] ??= zero
+    for (const [key, zero] of zeros) if (copy[key] === undefined) copy[key] = zero(state)
     state.struct = outer
     return copy
   }
@@ -98,11 +96,25 @@ function compileFields(name: string, schema: Schema): Map<string, Field> {
         key,
         {
           decode: needed ? read : withoutEmpty(read, name, { key, property }),
-          zero: needed ? zeroOf(property) : undefined
+          zero: missing(name, key, { property, needed })
         }
       ]
     })
   )
+}
+
+function missing(
+  struct: string,
+  key: string,
+  { property, needed }: { property: Schema; needed: boolean }
+): Field['zero'] {
+  const printed = printedZero(struct, key)
+  if (printed === 'struct') {
+    const read = decoder(property)
+    return (state) => read({}, state)
+  }
+  const zero = printed === undefined ? (needed ? zeroOf(property) : undefined) : printed.value
+  return zero === undefined ? undefined : () => zero
 }
 
 function zeroOf(schema: Schema): string | number | boolean | undefined {

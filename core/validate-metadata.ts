@@ -2,6 +2,7 @@
 import type { FieldError } from './errors.ts'
 import { forbidden, invalid, required, tooLong } from './field-errors.ts'
 import { goQuote } from './go-text.ts'
+import { strictIpComplaints } from './ip-strict.ts'
 import type { Kind, Rules } from './kinds/kind.ts'
 import type { ObjectMeta, OwnerReference } from './kinds/types.ts'
 import {
@@ -25,6 +26,7 @@ type NameRule = NonNullable<Rules['name']>
 
 /** What is wrong with `name` as a name of such objects; with `prefix`, as a generateName. */
 export function nameComplaints(rule: NameRule | undefined, name: string, prefix = false): readonly string[] {
+  if (rule === 'ip') return strictIpComplaints(name)
   if (rule === 'path') return prefix ? isPathSegmentPrefix(name) : isPathSegmentName(name)
   const shown = prefix && name.length > 1 && name.endsWith('-') ? `${name.slice(0, -2)}a` : name
   switch (rule) {

@@ -69,7 +69,7 @@ export function checkNotMoreThanAll(value: IntOrString, path: string, errors: Er
 }
 
 /** "25%" is 25; another text is what Go's Atoi makes of it. */
-function amountOf(value: IntOrString): number {
+export function amountOf(value: IntOrString): number {
   if (typeof value === 'number') return value
   const digits = /^[+-]?[0-9]+(?=%?$)/.exec(value)
   return digits === null ? 0 : Number(digits[0])

@@ -60,9 +60,9 @@ export function checkSelector(
   checkTemplate({ template, matches }, `${path}.template`, errors)
 }
 
-type Matches = (labels: Readonly<Record<string, string>> | undefined) => boolean
+export type Matches = (labels: Readonly<Record<string, string>> | undefined) => boolean
 
-function matcherOf(selector: LabelSelector | undefined): Matches | undefined {
+export function matcherOf(selector: LabelSelector | undefined): Matches | undefined {
   try {
     const matcher = labelSelectorMatcher(selector)
     return (labels) => matcher.everything || matcher.matches(labels)
@@ -103,7 +103,7 @@ function defaultDeployment(object: KubeObject): void {
 }
 
 /** The object's spec, with its template's defaults; both are made where they are missing. */
-function specOf<T extends { template?: PodTemplateSpec | undefined }>(object: KubeObject): T {
+export function specOf<T extends { template?: PodTemplateSpec | undefined }>(object: KubeObject): T {
   object.spec ??= {}
   object.status ??= {}
   const spec = object.spec as T
@@ -122,7 +122,7 @@ function validateDeployment(object: KubeObject): FieldError[] {
   return errors
 }
 
-function validateImmutableSelector(next: KubeObject, old: KubeObject): FieldError[] {
+export function validateImmutableSelector(next: KubeObject, old: KubeObject): FieldError[] {
   const selector = asDeployment(next).spec?.selector
   if (sameValue(selector, asDeployment(old).spec?.selector)) return []
   return [invalid('spec.selector', selector === undefined ? null : printedSelector(selector), IMMUTABLE)]
@@ -151,13 +151,16 @@ function validateDeploymentStatus(next: KubeObject, old: KubeObject): FieldError
 
 type Counts = Readonly<Record<string, unknown>>
 
-function checkAtMost(status: object, { counts, errors }: { counts: readonly string[]; errors: Errors }): void {
+export function checkAtMost(
+  status: object,
+  { counts, errors, ready = 'readyReplicas' }: { counts: readonly string[]; errors: Errors; ready?: string }
+): void {
   const value = (name: string) => Number((status as Counts)[name] ?? 0)
   for (const name of counts)
     if (value(name) > value('replicas'))
       errors.push(invalid(`status.${name}`, value(name), 'cannot be greater than status.replicas'))
   if (value('availableReplicas') > value('readyReplicas'))
-    errors.push(invalid('status.availableReplicas', value('availableReplicas'), 'cannot be greater than readyReplicas'))
+    errors.push(invalid('status.availableReplicas', value('availableReplicas'), `cannot be greater than ${ready}`))
 }
 
 const ofTemplate = templateWarnings((object) => asDeployment(object).spec?.template, 'spec.template')

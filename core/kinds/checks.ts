@@ -8,7 +8,8 @@ import {
   isLabelValue,
   isPortName,
   isPortNumber,
-  isQualifiedName
+  isQualifiedName,
+  regexError
 } from '../names.ts'
 import type { IntOrString, LabelSelector, LabelSelectorRequirement } from './types.ts'
 
@@ -62,6 +63,25 @@ export function checkOneOf(
 ): void {
   if (value === undefined || value === '') errors.push(required(path))
   else if (!allowed.includes(value)) errors.push(notSupported(path, value, allowed))
+}
+
+const HTTP_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
+const HTTP_PATH_PATTERN = new RegExp(`^${HTTP_PATH}$`)
+
+/** "example.com/name". */
+export function checkDomainPath(value: string, path: string, errors: Errors): void {
+  if (value === '') {
+    errors.push(required(path))
+    return
+  }
+  const slash = value.indexOf('/')
+  const [host, rest] = [value.slice(0, Math.max(slash, 0)), value.slice(slash + 1)]
+  if (host === '' || rest === '') {
+    errors.push(invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+    return
+  }
+  checkSubdomain(host, path, errors)
+  if (!HTTP_PATH_PATTERN.test(rest)) errors.push(invalid(path, rest, regexError('Invalid path', HTTP_PATH)))
 }
 
 export function checkLabels(labels: Readonly<Record<string, string>> | undefined, path: string, errors: Errors): void {

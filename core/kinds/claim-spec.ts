@@ -1,13 +1,18 @@
 /** Validation of the spec of a PersistentVolumeClaim, also inside pods and StatefulSets. */
 import { forbidden, invalid, notSupported, required } from '../field-errors.ts'
-import { isDNS1123Subdomain } from '../names.ts'
+import { isDNS1123Label, isDNS1123Subdomain } from '../names.ts'
 import { canonicalQuantity, parseQuantity } from '../quantity.ts'
 import { checkAnnotations, checkLabelSelector, checkLabels, complaints, type Errors, NOT_POSITIVE } from './checks.ts'
 import { checkQuantity } from './resource-rules.ts'
-import type { ObjectMeta, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate } from './types.ts'
+import type {
+  ObjectMeta,
+  PersistentVolumeClaimSpec,
+  PersistentVolumeClaimTemplate,
+  TypedLocalObjectReference
+} from './types.ts'
 
-const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
-const VOLUME_MODES = ['Block', 'Filesystem']
+export const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
+export const VOLUME_MODES = ['Block', 'Filesystem']
 
 export function checkClaimTemplate(template: PersistentVolumeClaimTemplate, path: string, errors: Errors): void {
   checkTemplateMetadata(template.metadata, `${path}.metadata`, errors)
@@ -39,9 +44,42 @@ export function checkClaimSpec(spec: PersistentVolumeClaimSpec, path: string, er
     checkQuantity('storage', storage, { path: at, errors })
     if (parseQuantity(storage).nano <= 0n) errors.push(invalid(at, canonicalQuantity(storage), NOT_POSITIVE))
   }
-  const { storageClassName, volumeMode } = spec
+  const { storageClassName, volumeMode, volumeAttributesClassName: attributes } = spec
   if (storageClassName)
     errors.push(...complaints(`${path}.storageClassName`, storageClassName, isDNS1123Subdomain(storageClassName)))
   if (volumeMode !== undefined && !VOLUME_MODES.includes(volumeMode))
     errors.push(notSupported(`${path}.volumeMode`, volumeMode, VOLUME_MODES))
+  checkDataSources(spec, path, errors)
+  if (attributes)
+    errors.push(...complaints(`${path}.volumeAttributesClassName`, attributes, isDNS1123Subdomain(attributes)))
+}
+
+function checkDataSources(
+  { dataSource, dataSourceRef }: PersistentVolumeClaimSpec,
+  path: string,
+  errors: Errors
+): void {
+  if (dataSource !== undefined) checkDataSource(dataSource, `${path}.dataSource`, errors)
+  if (dataSourceRef === undefined) return
+  checkDataSource(dataSourceRef, `${path}.dataSourceRef`, errors)
+  const { namespace } = dataSourceRef
+  if (namespace) errors.push(...complaints(`${path}.dataSourceRef.namespace`, namespace, isDNS1123Label(namespace)))
+  if (dataSource === undefined) return
+  // Go prints the path of the other field here, which as JSON is nothing.
+  if (namespace) errors.push(invalid(path, {}, 'may not be specified when dataSourceRef.namespace is specified'))
+  else if (
+    dataSource.apiGroup !== dataSourceRef.apiGroup ||
+    dataSource.kind !== dataSourceRef.kind ||
+    dataSource.name !== dataSourceRef.name
+  )
+    errors.push(invalid(path, {}, 'must match dataSourceRef'))
+}
+
+function checkDataSource(source: TypedLocalObjectReference, path: string, errors: Errors): void {
+  const { name, kind, apiGroup } = source
+  if (!name) errors.push(required(`${path}.name`))
+  if (!kind) errors.push(required(`${path}.kind`))
+  if (apiGroup) errors.push(...complaints(`${path}.apiGroup`, apiGroup, isDNS1123Subdomain(apiGroup)))
+  else if (kind !== 'PersistentVolumeClaim')
+    errors.push(invalid(path, kind ?? '', "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
 }

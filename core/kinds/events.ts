@@ -20,7 +20,8 @@ const hasTime = (time: string | null | undefined): time is string => time !== un
 
 const OTHER_NAMESPACE = 'does not match event.namespace'
 
-function validateEvent(object: KubeObject): FieldError[] {
+/** `reporter`: what the version of the API calls who tells of the event. */
+export function checkEvent(object: KubeObject, reporter: string): FieldError[] {
   const it = event(object)
   const own = it.metadata.namespace ?? ''
   const involved = it.involvedObject?.namespace ?? ''
@@ -28,17 +29,17 @@ function validateEvent(object: KubeObject): FieldError[] {
   const homes = modern ? ['default', 'kube-system'] : ['', 'default']
   const agree = involved === '' ? homes.includes(own) : modern || involved === own
   const errors = agree ? [] : [invalid('involvedObject.namespace', involved, OTHER_NAMESPACE)]
-  if (modern) errors.push(...validateModernEvent(it))
+  if (modern) errors.push(...validateModernEvent(it, reporter))
   errors.push(...isDNS1123Subdomain(own).map((message) => invalid('namespace', own, message)))
   return errors
 }
 
 /** Events of the newer recorders, which set eventTime. Limits in bytes. */
-function validateModernEvent(it: Event): FieldError[] {
+function validateModernEvent(it: Event, reporter: string): FieldError[] {
   const errors: FieldError[] = []
   const component = it.reportingComponent ?? ''
-  if (component === '') errors.push(required('reportingComponent'))
-  errors.push(...isQualifiedName(component).map((message) => invalid('reportingComponent', component, message)))
+  if (component === '') errors.push(required(reporter))
+  errors.push(...isQualifiedName(component).map((message) => invalid(reporter, component, message)))
   for (const field of ['reportingInstance', 'action', 'reason'] as const) {
     const value = it[field] ?? ''
     if (value === '') errors.push(required(field))
@@ -48,7 +49,7 @@ function validateModernEvent(it: Event): FieldError[] {
   return errors
 }
 
-function eventCells(object: KubeObject, now: number): Cell[] {
+export function eventCells(object: KubeObject, now: number): Cell[] {
   const it = event(object)
   const { involvedObject: involved = {}, series, source = {} } = it
   const first = age(hasTime(it.firstTimestamp) ? it.firstTimestamp : it.eventTime, now)
@@ -76,7 +77,7 @@ export const eventKinds: readonly Kind[] = [
   row('v1', 'events', {
     name: 'path',
     defaults: fillEvent,
-    validate: validateEvent,
+    validate: (object) => checkEvent(object, 'reportingComponent'),
     fields: {
       ...Object.fromEntries(
         INVOLVED.map((part) => [

@@ -4,7 +4,7 @@
  */
 import { canonicalQuantity } from '../quantity.ts'
 import { printedSelector, sorted } from './checks.ts'
-import type { LabelSelector, PodSpec, Quantity } from './types.ts'
+import type { LabelSelector, PodSpec, PodTemplateSpec, Quantity } from './types.ts'
 
 /**
  * "Name:type". Types: string, int, bool; * (a pointer to something plain, null when absent), []string, map, quantities,
@@ -142,6 +142,54 @@ const STRUCTS: Readonly<Record<string, string>> = {
   ImageVolume: 'Reference:string PullPolicy:string',
   DeploymentStrategy: 'Type:string RollingUpdate:*RollingUpdate',
   RollingUpdate: 'MaxUnavailable:any MaxSurge:any',
+  DaemonSetUpdateStrategy: 'Type:string RollingUpdate:*RollingUpdate',
+  StatefulSetUpdateStrategy: 'Type:string RollingUpdate:*RollingUpdateStatefulSet',
+  RollingUpdateStatefulSet: 'Partition:int MaxUnavailable:*',
+  SuccessPolicy: 'Rules:[]SuccessPolicyRule',
+  SuccessPolicyRule: 'SucceededIndexes:* SucceededCount:*',
+  PodFailurePolicy: 'Rules:[]PodFailurePolicyRule',
+  PodFailurePolicyRule:
+    'Action:string OnExitCodes:*PodFailurePolicyOnExitCodes OnPodConditions:[]PodFailurePolicyOnPodConditions',
+  PodFailurePolicyOnExitCodes: 'ContainerName:* Operator:string Values:[]int',
+  PodFailurePolicyOnPodConditions: 'Type:string Status:string',
+  UncountedTerminatedPods: 'Succeeded:[]string Failed:[]string',
+  PersistentVolumeClaimSpec:
+    'AccessModes:[]string Selector:selector Resources:VolumeResources VolumeName:string StorageClassName:* VolumeMode:* ' +
+    'DataSource:*TypedLocalObjectReference DataSourceRef:*TypedObjectReference VolumeAttributesClassName:*',
+  VolumeResources: 'Limits:quantities Requests:quantities',
+  TypedLocalObjectReference: 'APIGroup=apiGroup:* Kind:string Name:string',
+  TypedObjectReference: 'APIGroup=apiGroup:* Kind:string Name:string Namespace:*',
+  PersistentVolumeSource:
+    'GCEPersistentDisk=gcePersistentDisk:*GceDisk AWSElasticBlockStore=awsElasticBlockStore:*AwsDisk HostPath:*HostPath ' +
+    'Glusterfs:*Other NFS=nfs:*Nfs RBD=rbd:*Other Quobyte:*Other ISCSI=iscsi:*Other FlexVolume:*Other Cinder:*Other ' +
+    'CephFS=cephfs:*Other FC=fc:*Other Flocker:*Other AzureFile:*Other VsphereVolume:*Other AzureDisk:*Other ' +
+    'PhotonPersistentDisk:*Other PortworxVolume:*Other ScaleIO:*Other Local:*LocalVolume StorageOS=storageos:*Other ' +
+    'CSI=csi:*CsiPersistentVolume',
+  LocalVolume: 'Path:string FSType=fsType:*',
+  CsiPersistentVolume:
+    'Driver:string VolumeHandle:string ReadOnly:bool FSType=fsType:string VolumeAttributes:map ' +
+    'ControllerPublishSecretRef:*SecretReference NodeStageSecretRef:*SecretReference ' +
+    'NodePublishSecretRef:*SecretReference ControllerExpandSecretRef:*SecretReference NodeExpandSecretRef:*SecretReference',
+  SecretReference: 'Name:string Namespace:string',
+  PodDisruptionBudgetSpec: 'MinAvailable:* Selector:selector MaxUnavailable:* UnhealthyPodEvictionPolicy:*',
+  HPABehavior: 'ScaleUp:*HPAScalingRules ScaleDown:*HPAScalingRules',
+  HPAScalingRules: 'StabilizationWindowSeconds:* SelectPolicy:* Policies:[]HPAScalingPolicy Tolerance:*',
+  HPAScalingPolicy: 'Type:string Value:int PeriodSeconds:int',
+  ScopeSelector: 'MatchExpressions:[]ScopeRequirement',
+  ScopeRequirement: 'ScopeName:string Operator:string Values:[]string',
+  VolumeNodeAffinity: 'Required:*NodeSelector',
+  ServiceCIDRSpec: 'CIDRs=cidrs:[]string',
+  ParentReference: 'Group:string Resource:string Namespace:string Name:string',
+  CSINodeDriver: 'Name:string NodeID:string TopologyKeys:[]string Allocatable:*VolumeNodeResources',
+  VolumeNodeResources: 'Count:*',
+  VolumeAttachmentSpec: 'Attacher:string Source:VolumeAttachmentSource NodeName:string',
+  VolumeAttachmentSource: 'PersistentVolumeName:* InlineVolumeSpec:*Other',
+  CertificateCondition: 'Type:string Status:string Reason:string Message:string LastUpdateTime:* LastTransitionTime:*',
+  ObjectReference:
+    'Kind:string Namespace:string Name:string UID=uid:string APIVersion=apiVersion:string ResourceVersion:string ' +
+    'FieldPath:string',
+  EventSource: 'Component:string Host:string',
+  AuditAnnotation: 'Key:string ValueExpression:string',
   ServicePort: 'Name:string Protocol:string AppProtocol:* Port:int TargetPort:any NodePort:int'
 }
 
@@ -217,4 +265,16 @@ export function goPodSpec(spec: PodSpec): Record<string, unknown> {
   const { hostNetwork, hostPID, hostIPC, hostUsers, shareProcessNamespace } = spec
   const host = { hostNetwork, hostPID, hostIPC, hostUsers, shareProcessNamespace }
   return goStruct('PodSpec', { ...spec, securityContext: { ...spec.securityContext, ...host } })
+}
+
+/** A workload's template: its metadata stands beside the spec. */
+export function goPodTemplate({ metadata = {}, spec }: PodTemplateSpec): Record<string, unknown> {
+  const { name, labels, annotations, ...rest } = metadata
+  return {
+    ...(name ? { name } : {}),
+    ...rest,
+    ...(labels === undefined ? {} : { labels: sorted(labels) }),
+    ...(annotations === undefined ? {} : { annotations: sorted(annotations) }),
+    Spec: goPodSpec(spec ?? { containers: [] })
+  }
 }

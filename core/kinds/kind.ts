@@ -45,15 +45,15 @@ export interface Rules {
   readonly prepareUpdate?: (next: KubeObject, old: KubeObject, context: RuleContext) => void
   /** Before an update of the status subresource; the default keeps everything of `old` but `status`. */
   readonly prepareStatus?: (next: KubeObject, old: KubeObject, context: RuleContext) => void
-  /** Beyond the schema and metadata, which the generic machine checks. */
-  readonly validate?: (object: KubeObject) => FieldError[]
+  /** Beyond the schema and metadata, which the generic machine checks. `old`: on an update. */
+  readonly validate?: (object: KubeObject, old?: KubeObject) => FieldError[]
   /** In addition to `validate` on the new object. */
   readonly validateUpdate?: (next: KubeObject, old: KubeObject) => FieldError[]
   readonly validateStatus?: (next: KubeObject, old: KubeObject) => FieldError[]
   /** What a client is told of an object that is taken nevertheless. `old` is absent for a new one. */
   readonly warnings?: (next: KubeObject, old: KubeObject | undefined) => readonly string[]
   /** Which names are allowed; the default is a DNS-1123 subdomain. */
-  readonly name?: 'subdomain' | 'label' | 'label1035' | 'path'
+  readonly name?: 'subdomain' | 'label' | 'label1035' | 'path' | 'ip'
   /** Whether metadata.generation counts the changes of everything but metadata and status. */
   readonly generation?: boolean
   /** Deletion waits for somebody to confirm it: pods on a node. Seconds; 0 deletes at once. */
@@ -67,6 +67,12 @@ export interface Rules {
   /** What a deletion does with dependents when the client does not say. */
   readonly defaultPropagation?: 'Background' | 'Orphan'
   readonly scale?: ScalePaths
+}
+
+/** How a kind that shares its storage with another version or group reads and writes what is stored. Both copy. */
+export interface Conversion {
+  readonly toStorage: (object: KubeObject) => KubeObject
+  readonly fromStorage: (stored: KubeObject) => KubeObject
 }
 
 /** Where the scale subresource finds its values. */
@@ -98,6 +104,8 @@ export interface Kind {
   readonly schema: string
   readonly columns: readonly Column[]
   readonly rules: Rules
+  /** Absent: objects are stored as they are served. */
+  readonly convert?: Conversion
   /** Wherry's own bookkeeping: served to those who may read it, never listed in discovery. */
   readonly hidden?: boolean
 }

@@ -29,6 +29,11 @@ export function aggregateRequests(spec: PodSpec): ReadonlyMap<string, Amount> {
   return aggregate(spec, 'requests')
 }
 
+/** The same with their units and formats, as quotas add them up. */
+export function podTotals(spec: PodSpec | undefined, which: 'requests' | 'limits'): ReadonlyMap<string, Amount> {
+  return total(spec, which)
+}
+
 function total(spec: PodSpec | undefined, which: 'requests' | 'limits'): Amounts {
   if (spec === undefined) return new Map()
   const sum = aggregate(spec, which)

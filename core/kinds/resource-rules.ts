@@ -6,7 +6,7 @@ import { canonicalQuantity, parseQuantity, quantityMilli } from '../quantity.ts'
 import { checkLabel, complaints, type Errors, NEGATIVE } from './checks.ts'
 import type { Quantity, ResourceClaim, ResourceRequirements } from './types.ts'
 
-const CONTAINER_RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage'])
+export const CONTAINER_RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage'])
 const QUOTA_COUNTS = [
   'pods',
   'resourcequotas',
@@ -19,7 +19,7 @@ const QUOTA_COUNTS = [
   'services.loadbalancers'
 ]
 const INTEGER_RESOURCES: ReadonlySet<string> = new Set(QUOTA_COUNTS)
-const STANDARD_RESOURCES: ReadonlySet<string> = new Set([
+export const STANDARD_RESOURCES: ReadonlySet<string> = new Set([
   ...QUOTA_COUNTS,
   'cpu',
   'memory',
@@ -53,7 +53,7 @@ export function isOvercommitAllowed(name: string): boolean {
   return isNativeResource(name) && !isHugePages(name)
 }
 
-function checkResourceName(name: string, path: string, errors: Errors): boolean {
+export function checkResourceName(name: string, path: string, errors: Errors): boolean {
   const messages = isQualifiedName(name)
   errors.push(...complaints(path, name, messages))
   if (messages.length > 0) return false
@@ -63,7 +63,7 @@ function checkResourceName(name: string, path: string, errors: Errors): boolean 
   return false
 }
 
-function checkContainerResourceName(name: string, path: string, errors: Errors): void {
+export function checkContainerResourceName(name: string, path: string, errors: Errors): void {
   if (CONTAINER_RESOURCES.has(name)) return
   checkResourceName(name, path, errors)
   if (!name.includes('/')) {

@@ -1,18 +1,42 @@
 import { accountKinds } from './accounts.ts'
+import { admissionPolicyKinds } from './admission-policies.ts'
+import { selfDescribingKinds } from './api-services.ts'
 import { appsKinds } from './apps.ts'
+import { autoscalingKinds } from './autoscaling.ts'
+import { certificateKinds } from './certificates.ts'
 import { configKinds } from './config.ts'
 import { coordinationKinds } from './coordination.ts'
+import { cronJobKinds } from './cron-jobs.ts'
+import { csiKinds } from './csi.ts'
+import { daemonSetKinds } from './daemon-sets.ts'
+import { deviceKinds } from './devices.ts'
 import { discoveryKinds } from './discovery.ts'
+import { disruptionKinds } from './disruption.ts'
 import { eventKinds } from './events.ts'
+import { flowControlKinds } from './flow-control.ts'
+import { ingressKinds } from './ingresses.ts'
 import { internalKinds } from './internal.ts'
+import { jobKinds } from './jobs.ts'
 import type { Kind } from './kind.ts'
+import { limitRangeKinds } from './limit-ranges.ts'
+import { modernEventKinds } from './modern-events.ts'
+import { networkPolicyKinds } from './network-policies.ts'
 import { nodeKinds } from './nodes.ts'
+import { claimKinds } from './persistent-volume-claims.ts'
+import { volumeKinds } from './persistent-volumes.ts'
 import { podKinds } from './pods.ts'
 import { rbacKinds } from './rbac.ts'
+import { replicationControllerKinds } from './replication-controllers.ts'
+import { quotaKinds } from './resource-quotas.ts'
 import { revisionKinds } from './revisions.ts'
+import { runtimeClassKinds } from './runtime-classes.ts'
 import { schedulingKinds } from './scheduling.ts'
+import { serviceNetworkKinds } from './service-networks.ts'
 import { serviceKinds } from './services.ts'
+import { statefulSetKinds } from './stateful-sets.ts'
+import { storageClassKinds } from './storage-classes.ts'
 import { virtualKinds } from './virtual.ts'
+import { webhookKinds } from './webhooks.ts'
 
 /** As kube-apiserver orders them in discovery; groups that are not listed follow by name. */
 const GROUP_ORDER = [
@@ -127,5 +151,29 @@ export const kindTable: KindTable = createKindTable([
   ...revisionKinds,
   ...schedulingKinds,
   ...serviceKinds,
+  ...autoscalingKinds,
+  ...cronJobKinds,
+  ...csiKinds,
+  ...daemonSetKinds,
+  ...disruptionKinds,
+  ...ingressKinds,
+  ...jobKinds,
+  ...limitRangeKinds,
+  ...networkPolicyKinds,
+  ...claimKinds,
+  ...volumeKinds,
+  ...replicationControllerKinds,
+  ...quotaKinds,
+  ...runtimeClassKinds,
+  ...serviceNetworkKinds,
+  ...statefulSetKinds,
+  ...storageClassKinds,
+  ...admissionPolicyKinds,
+  ...selfDescribingKinds,
+  ...certificateKinds,
+  ...deviceKinds,
+  ...flowControlKinds,
+  ...modernEventKinds,
+  ...webhookKinds,
   ...virtualKinds
 ])

@@ -109,7 +109,8 @@ export function listPayload(kind: Kind, result: ListResult): Payload {
     kind: kind.listKind,
     apiVersion: apiVersionOf(kind),
     metadata: {
-      resourceVersion: String(version),
+      // What is asked at each request has no version.
+      ...(version === 0 ? {} : { resourceVersion: String(version) }),
       ...(result.continue === undefined ? {} : { continue: result.continue }),
       ...(remaining === undefined ? {} : { remainingItemCount: remaining })
     }

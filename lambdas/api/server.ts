@@ -6,6 +6,7 @@ import { createKindTable, type KindTable } from '../../core/kinds/table.ts'
 import { errorAnswer, internalError, pageNotFound, payloadOf, warningHeader } from './answers.ts'
 import { ANONYMOUS } from './authn.ts'
 import { forbidden } from './authz.ts'
+import { served } from './convert.ts'
 import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
 import { impersonate } from './impersonate.ts'
@@ -137,7 +138,7 @@ class Server {
     const virtual = this.virtuals.get(kind.storage)
     const handler = virtual === undefined ? verbHandler(at, verb, this.options) : virtualVerb(at, verb, virtual)
     if (handler === undefined) throw methodNotAllowed()
-    return this.shape(request, await handler(at, this.options), { form, kind })
+    return this.shape(request, await handler(at, served(kind, this.options)), { form, kind })
   }
 
   /** Tables and metadata of what would have been answered whole. */

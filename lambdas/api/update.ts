@@ -232,7 +232,7 @@ export function wholePath({ rules }: Kind): Path {
       rules.prepareUpdate?.(next, old, ruleContext(context))
       return next
     },
-    validate: (next, old) => [...(rules.validate?.(next) ?? []), ...(rules.validateUpdate?.(next, old) ?? [])],
+    validate: (next, old) => [...(rules.validate?.(next, old) ?? []), ...(rules.validateUpdate?.(next, old) ?? [])],
     warnings: rules.warnings,
     counts: true
   }

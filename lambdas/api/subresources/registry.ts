@@ -1,5 +1,6 @@
 /** The subresources that every server has, by name. A new one is a file here and a line below. */
 import type { ResourceHandler } from '../types.ts'
+import { approval } from './approval.ts'
 import { binding } from './binding.ts'
 import { eviction } from './eviction.ts'
 import { finalize } from './finalize.ts'
@@ -9,6 +10,7 @@ import { status } from './status.ts'
 import { refuseStream } from './streams.ts'
 
 export const subresourceHandlers: Readonly<Record<string, ResourceHandler>> = {
+  approval,
   attach: refuseStream,
   binding,
   ephemeralcontainers: ephemeralContainers,
