@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CliError } from './errors.ts'
 
@@ -36,6 +36,25 @@ export function writeAtomically(file: string, text: string, mode = 0o600): void 
     rmSync(draft, { force: true })
     throw fileFailure(error, file)
   }
+}
+
+/** Whether the file is there with just this text: a full disk does not matter then. */
+export function holds(file: string, text: string): boolean {
+  try {
+    return readFileSync(file, 'utf8') === text
+  } catch {
+    return false
+  }
+}
+
+/** Bytes. LMDB kills the process where it cannot have the first page that it needs. */
+const LEAST_FREE = 1024 * 1024
+
+/** Throws where the folder's disk is full. */
+export function requireSpace(dir: string): void {
+  const { bavail, bsize } = statfsSync(dir)
+  if (bavail * bsize >= LEAST_FREE) return
+  throw fileFailure(Object.assign(new Error('no space'), { code: 'ENOSPC' }), dir)
 }
 
 const MENDING: Readonly<Record<string, readonly [what: string, hint: string]>> = {

@@ -21,9 +21,9 @@ import type { PodWorker } from './pod-worker.ts'
 import { removeCgroup } from './runtime/processes.ts'
 import type { Runtime, SandboxConfig } from './runtime/runtime.ts'
 import type { StatusManager } from './status-manager.ts'
-import { VolumeError } from './volumes/projection.ts'
 import type { TokenSource } from './volumes/tokens.ts'
 import {
+  MountError,
   setUpVolumes,
   tearDownVolumes,
   updateVolumes,
@@ -190,8 +190,9 @@ export class PodTasks {
       worker.prepared = true
       this.scheduleRenewal()
     } catch (error) {
-      if (!(error instanceof VolumeError || error instanceof ApiError)) throw error
-      worker.event(undefined, 'Warning', { reason: 'FailedMount', message: error.message })
+      if (!(error instanceof MountError || error instanceof ApiError)) throw error
+      const problems = error instanceof MountError ? error.problems : [error.message]
+      for (const message of problems) worker.event(undefined, 'Warning', { reason: 'FailedMount', message })
       worker.prepareAfter = node.ports.clock.now() + this.prepareRetryMs
       this.prepareRetryMs = Math.min(this.prepareRetryMs * 2, MAX_PREPARE_RETRY_MS)
     }

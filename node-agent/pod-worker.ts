@@ -45,6 +45,8 @@ export class PodWorker {
   runtime: PodRuntime = NOTHING
   readonly replaced = new Set<string>()
   readonly resources = new Map<string, ResourceRequirements>()
+  /** Names of containers that begin anew with other resources. */
+  readonly resizing = new Set<string>()
   readonly failures = new Map<string, StartFailure>()
   readonly busy = {
     preparing: false,

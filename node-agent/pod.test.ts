@@ -207,9 +207,13 @@ describe('probes', () => {
     ['it will run again', { containers: [ran('c')] }, ['Container c failed liveness probe, will be restarted']],
     [
       'it will not',
-      { pod: podOf({ restartPolicy: 'Never' }), containers: [ran('c')] },
+      {
+        pod: podOf({ restartPolicy: 'Never', containers: [container('c'), container('d')] }),
+        containers: [ran('c'), ran('d')]
+      },
       ['Container c failed liveness probe']
     ],
+    ['nothing will', { pod: podOf({ restartPolicy: 'Never' }), containers: [ran('c')] }, ['Stopping container c']],
     [
       'a sidecar',
       {

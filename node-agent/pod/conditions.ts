@@ -51,6 +51,7 @@ function condition(input: PodInput, type: string, verdict: Verdict): PodConditio
     type,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     ...verdict,
+    ...(RESIZE_CONDITIONS.includes(type) ? { lastProbeTime: before?.lastProbeTime ?? timestamp(input.now) } : {}),
     lastTransitionTime:
       before?.status === verdict.status && before.lastTransitionTime !== undefined
         ? before.lastTransitionTime

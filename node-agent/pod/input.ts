@@ -96,6 +96,8 @@ export interface ContainerStop {
   readonly message: string
   /** Another starts in its place, whatever the restart policy. */
   readonly replace?: true
+  /** It begins anew to get other resources. */
+  readonly resize?: true
 }
 
 export type Action =

@@ -60,6 +60,20 @@ function policyOf({ resizePolicy = [] }: Container, resource: string): string {
   return resizePolicy.find((one) => one.resourceName === resource)?.restartPolicy ?? 'NotRequired'
 }
 
+/** The pod with the requests that it was given, where it asks for others now. */
+export function allocatedPod(pod: Pod, status: PodStatus): Pod {
+  const { spec } = pod
+  if (spec === undefined) return pod
+  const all = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]
+  const given = (container: Container): Container => {
+    const requests = all.find((one) => one.name === container.name)?.allocatedResources
+    return requests === undefined ? container : { ...container, resources: { ...container.resources, requests } }
+  }
+  const { initContainers, containers } = spec
+  const inits = initContainers === undefined ? {} : { initContainers: initContainers.map(given) }
+  return { ...pod, status, spec: { ...spec, ...inits, containers: containers.map(given) } }
+}
+
 /** "Pod resize started: {...}" with all that the pod describes, as kubelet's events have it. */
 export function resizeMessage(pod: Pod, what: string, error?: string): string {
   const { initContainers = [], containers = [] } = pod.spec ?? {}
