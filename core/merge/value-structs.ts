@@ -66,6 +66,7 @@ export function isStructByValue(struct: string, field: string): boolean {
 /** Optional in the schema, and yet without "omitempty" in Go: there, as a zero or null, even when nobody set it. */
 const ALWAYS_PRINTED = new Set([
   'ClusterRole.rules',
+  'EndpointSlice.ports',
   'Event.eventTime',
   'Event.firstTimestamp',
   'Event.lastTimestamp',
