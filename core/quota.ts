@@ -37,26 +37,21 @@ export function isCounted(kind: Counted): boolean {
   return !IGNORED.has(groupResource(kind))
 }
 
-/** Everything that the object takes. `now` in milliseconds. */
-export function usageOf(kind: Counted, object: KubeObject, now: number): Usage {
+/** Everything that the object takes. The same object always takes the same: what was added is what is taken away. */
+export function usageOf(kind: Counted, object: KubeObject): Usage {
   const name = groupResource(kind)
   const usage = new Map<string, Quantity>([[`count/${name}`, ONE]])
-  if (name === 'pods') addPod(usage, object as unknown as Pod, now)
+  if (name === 'pods') addPod(usage, object as unknown as Pod)
   else if (name === 'services') addService(usage, object as unknown as Service)
   else if (name === 'persistentvolumeclaims') addClaim(usage, object as unknown as PersistentVolumeClaim)
   else if (ALIASES.has(name)) usage.set(name, ONE)
   return usage
 }
 
-/** A pod that has ended, or whose time to end has passed, only counts as an object. */
-function takesRoom({ metadata, status }: Pod, now: number): boolean {
-  if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return false
-  const { deletionTimestamp: deleted, deletionGracePeriodSeconds: grace } = metadata
-  return deleted === undefined || grace === undefined || now <= Date.parse(deleted) + grace * 1000
-}
-
-function addPod(usage: Map<string, Quantity>, pod: Pod, now: number): void {
-  if (!takesRoom(pod, now)) return
+/** A pod that has ended only counts as an object. */
+function addPod(usage: Map<string, Quantity>, pod: Pod): void {
+  const { phase } = pod.status ?? {}
+  if (phase === 'Failed' || phase === 'Succeeded') return
   usage.set('pods', ONE)
   for (const [name, amount] of podTotals(pod.spec, 'requests')) {
     const computes = COMPUTE.includes(name)
@@ -213,15 +208,14 @@ export function usageText(usage: ReadonlyMap<string, Quantity>): string {
 /** Everything that the quota counts, of the objects that there are. */
 export function totalUsage(
   quota: ResourceQuota,
-  objects: readonly { readonly kind: Counted; readonly object: KubeObject }[],
-  now: number
+  objects: readonly { readonly kind: Counted; readonly object: KubeObject }[]
 ): Map<string, Quantity> {
   const names = Object.keys(quota.spec?.hard ?? {})
   const sum = new Map<string, Quantity>(names.map((name) => [name, ZERO]))
   for (const { kind, object } of objects) {
     const counted = countedNames(kind, names)
     if (counted.length === 0 || !matchesQuota(quota, kind, object)) continue
-    const usage = usageOf(kind, object, now)
+    const usage = usageOf(kind, object)
     for (const name of counted) {
       const amount = usage.get(name)
       if (amount !== undefined) sum.set(name, addQuantity(sum.get(name) ?? ZERO, amount))

@@ -10,6 +10,7 @@ import { checkJobSpec } from './job-spec.ts'
 import { defaultFailurePatterns } from './jobs.ts'
 import type { Kind, Rules } from './kind.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
+import { hostnameWarnings, templateWarnings } from './pod-warnings.ts'
 import { row } from './row.ts'
 import { specAndStatus } from './spec-and-status.ts'
 import { templateCells } from './template-cells.ts'
@@ -27,7 +28,8 @@ function defaultCronJob(object: KubeObject): void {
   spec.suspend ??= false
   spec.successfulJobsHistoryLimit ??= 3
   spec.failedJobsHistoryLimit ??= 1
-  const job = spec.jobTemplate?.spec
+  spec.jobTemplate.metadata ??= {}
+  const job = spec.jobTemplate.spec
   if (job === undefined) return
   job.template ??= {}
   defaultFailurePatterns(job)
@@ -101,10 +103,23 @@ function validateCronJob(object: KubeObject, old?: KubeObject): FieldError[] {
   return errors
 }
 
+const OLD_ZONE =
+  'cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details'
+
+const ofTemplate = templateWarnings(
+  (object) => asCron(object).spec?.jobTemplate.spec?.template,
+  'spec.jobTemplate.spec.template'
+)
+
 const rules: Rules = {
   ...specAndStatus(),
   defaults: defaultCronJob,
   validate: validateCronJob,
+  warnings: (next, old) => [
+    ...(old === undefined ? hostnameWarnings(next.metadata.name, 'Pod names and hostnames') : []),
+    ...ofTemplate(next, old),
+    ...(old !== undefined && asCron(next).spec?.schedule?.includes('TZ') === true ? [OLD_ZONE] : [])
+  ],
   generation: true,
   cells: (object, now) => {
     const { metadata, spec, status = {} } = asCron(object)

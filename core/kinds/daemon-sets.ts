@@ -8,6 +8,7 @@ import { checkLabelSelector, checkNonnegative, type Errors, printedSelector, sam
 import { goStruct } from './go-structs.ts'
 import type { Kind, Rules } from './kind.ts'
 import { checkPodTemplate } from './pod-validate.ts'
+import { templateWarnings } from './pod-warnings.ts'
 import { row } from './row.ts'
 import { specAndStatus } from './spec-and-status.ts'
 import { labelsText, templateCells } from './template-cells.ts'
@@ -135,6 +136,7 @@ const rules: Rules = {
   validate: validateDaemonSet,
   validateUpdate: validateImmutableSelector,
   validateStatus,
+  warnings: templateWarnings((object) => asDaemon(object).spec?.template, 'spec.template'),
   generation: true,
   cells: (object, now) => {
     const { metadata, spec, status } = asDaemon(object)

@@ -1,8 +1,8 @@
 /**
  * Prints `protobuf.json`: for each schema of schemas.json the numbers of its fields in Kubernetes' protobuf encoding. A
  * number that leads to an object holds a message whose fields are the outer one's own (Go's embedded structs).
- * Run, with the Go modules k8s.io/api and k8s.io/apimachinery unpacked:
- *   node core/kinds/generate-protobuf.ts API_DIR APIMACHINERY_DIR > core/kinds/protobuf.json
+ * Run, with the Go modules k8s.io/api, k8s.io/apimachinery and k8s.io/kube-aggregator unpacked:
+ *   node core/kinds/generate-protobuf.ts DIR... > core/kinds/protobuf.json
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,7 +23,7 @@ for (const dir of process.argv.slice(2))
 
 const table: Record<string, Numbers> = {}
 for (const name of Object.keys(schemas)) {
-  const fields = messages.get(name.replace(/^io\.k8s\./, 'k8s.io.'))
+  const fields = messages.get(name.replace(/^io\.k8s\./, 'k8s.io.').replaceAll('-', '_'))
   const properties = schemaOf(name).properties
   if (fields === undefined || properties === undefined) continue
   table[name] = numbersOf(name, fields, properties)

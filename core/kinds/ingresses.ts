@@ -192,6 +192,12 @@ const ingressRules: Rules = {
   ...specAndStatus(() => ({ loadBalancer: {} })),
   validate: validateIngress,
   validateStatus,
+  warnings: (next, old) => {
+    const { metadata, spec } = asIngress(next)
+    if (old !== undefined || metadata.annotations?.[CLASS_ANNOTATION] === undefined) return []
+    if (spec?.ingressClassName !== undefined) return []
+    return [`annotation "${CLASS_ANNOTATION}" is deprecated, please use 'spec.ingressClassName' instead`]
+  },
   generation: true,
   cells: (object, now) => {
     const ingress = asIngress(object)

@@ -10,6 +10,7 @@ import { checkJobSpec } from './job-spec.ts'
 import { validateJobStatus } from './job-status.ts'
 import type { Cell, Kind, Rules } from './kind.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
+import { hostnameWarnings, templateWarnings } from './pod-warnings.ts'
 import { row } from './row.ts'
 import { specAndStatus } from './spec-and-status.ts'
 import { templateCells } from './template-cells.ts'
@@ -35,9 +36,8 @@ function defaultJob(object: KubeObject): void {
   spec.parallelism ??= 1
   spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : MAX_INT32
   spec.template ??= {}
-  // Shared on purpose: the labels that are generated for the template are the Job's too, as in Kubernetes.
   const labels = spec.template.metadata?.labels
-  if (labels !== undefined && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = labels
+  if (labels !== undefined && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels }
   spec.completionMode ??= 'NonIndexed'
   spec.suspend ??= false
   spec.podReplacementPolicy ??= spec.podFailurePolicy === undefined ? 'TerminatingOrFailed' : 'Failed'
@@ -50,11 +50,14 @@ function defaultJob(object: KubeObject): void {
 function generateSelector(job: Job): void {
   const { spec, metadata } = job
   if (spec === undefined || spec.manualSelector === true) return
+  const before = { ...spec.template.metadata?.labels }
   spec.template.metadata ??= {}
   spec.template.metadata.labels ??= {}
   const { labels } = spec.template.metadata
   for (const label of NAME_LABELS) labels[label] ??= metadata.name ?? ''
   for (const label of UID_LABELS) labels[label] ??= metadata.uid ?? ''
+  // A Job without labels of its own has those of its template, in Kubernetes with the generated ones.
+  if (sameValue(metadata.labels ?? {}, before)) metadata.labels = { ...labels }
   spec.selector ??= {}
   spec.selector.matchLabels = { ...spec.selector.matchLabels }
   spec.selector.matchLabels[SELECTED] ??= metadata.uid ?? ''
@@ -209,6 +212,8 @@ function cells(object: KubeObject, now: number): Cell[] {
   ]
 }
 
+const ofTemplate = templateWarnings((object) => asJob(object).spec?.template, 'spec.template')
+
 const strategy = specAndStatus()
 
 const rules: Rules = {
@@ -221,6 +226,10 @@ const rules: Rules = {
   validate: validateJob,
   validateUpdate,
   validateStatus: (next, old) => validateJobStatus(asJob(next), asJob(old)),
+  warnings: (next, old) => [
+    ...(old === undefined ? hostnameWarnings(next.metadata.name, 'Pod names and hostnames') : []),
+    ...ofTemplate(next, old)
+  ],
   generation: true,
   defaultPropagation: 'Orphan',
   fields: { 'status.successful': (object) => String(asJob(object).status?.succeeded ?? 0) },

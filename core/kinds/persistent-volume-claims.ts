@@ -3,7 +3,7 @@ import type { FieldError } from '../errors.ts'
 import { forbidden, invalid, notSupported, required } from '../field-errors.ts'
 import { isQualifiedName } from '../names.ts'
 import type { KubeObject } from '../object.ts'
-import { canonicalQuantity, compareQuantities, parseQuantity, quantityValue } from '../quantity.ts'
+import { canonicalQuantity, compareQuantities, parseQuantity, quantityMilli, quantityValue } from '../quantity.ts'
 import { unifiedDiff } from '../unified-diff.ts'
 import { complaints, type Errors, IMMUTABLE, sameValue } from './checks.ts'
 import { checkClaimSpec } from './claim-spec.ts'
@@ -175,6 +175,22 @@ export function sizeText(list: Readonly<Record<string, Quantity>> | undefined): 
   return parseQuantity(size).nano === 0n ? '0' : canonicalQuantity(size)
 }
 
+function claimWarnings({ metadata, spec }: PersistentVolumeClaim): string[] {
+  const warnings: string[] = []
+  if (metadata.annotations?.[CLASS_ANNOTATION] !== undefined)
+    warnings.push(
+      `metadata.annotations[${CLASS_ANNOTATION}]: deprecated since v1.8; use "storageClassName" attribute instead`
+    )
+  for (const list of ['requests', 'limits'] as const) {
+    const value = spec?.resources?.[list]?.storage ?? 0
+    if (quantityMilli(value) % 1000 !== 0)
+      warnings.push(
+        `spec.resources.${list}[storage]: fractional byte value "${canonicalQuantity(value)}" is invalid, must be an integer`
+      )
+  }
+  return warnings
+}
+
 const rules: Rules = {
   defaults: defaultClaim,
   prepareCreate: (object) => {
@@ -195,6 +211,7 @@ const rules: Rules = {
   },
   validateUpdate,
   validateStatus,
+  warnings: (next) => claimWarnings(asClaim(next)),
   fields: { name: (object) => object.metadata.name ?? '' },
   cells: (object, now) => {
     const { metadata, spec = {}, status = {} } = asClaim(object)

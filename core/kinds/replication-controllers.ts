@@ -7,6 +7,7 @@ import { checkNonnegative, type Errors, sorted } from './checks.ts'
 import type { Kind, Rules } from './kind.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { checkPodTemplate } from './pod-validate.ts'
+import { hostnameWarnings, templateWarnings } from './pod-warnings.ts'
 import { row } from './row.ts'
 import { specAndStatus } from './spec-and-status.ts'
 import { labelsText, templateCells } from './template-cells.ts'
@@ -45,6 +46,8 @@ function checkTemplate({ template, selector = {} }: ReplicationControllerSpec, p
     )
 }
 
+const ofTemplate = templateWarnings((object) => asController(object).spec?.template, 'spec.template')
+
 const rules: Rules = {
   ...specAndStatus(() => ({ replicas: 0 })),
   defaults: defaultController,
@@ -71,6 +74,10 @@ const rules: Rules = {
     checkAtMost(status, { counts: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], errors })
     return errors
   },
+  warnings: (next, old) => [
+    ...(old === undefined ? hostnameWarnings(next.metadata.name, 'Pod names and hostnames') : []),
+    ...ofTemplate(next, old)
+  ],
   generation: true,
   defaultPropagation: 'Orphan',
   fields: { 'status.replicas': (object) => String(asController(object).status?.replicas ?? 0) },

@@ -21,6 +21,7 @@ import type { Kind, Rules } from './kind.ts'
 import { defaultClaim } from './persistent-volume-claims.ts'
 import { checkPodAnnotations } from './pod-annotations.ts'
 import { checkPodTemplate } from './pod-validate.ts'
+import { templateWarnings } from './pod-warnings.ts'
 import { row } from './row.ts'
 import { specAndStatus } from './spec-and-status.ts'
 import { templateCells } from './template-cells.ts'
@@ -210,6 +211,13 @@ function validateStatus(next: KubeObject, old: KubeObject): FieldError[] {
 
 const strategy = specAndStatus(() => ({ replicas: 0, availableReplicas: 0 }))
 
+function historyWarnings({ spec }: StatefulSet): string[] {
+  if ((spec?.revisionHistoryLimit ?? 0) >= 0) return []
+  return ['spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended']
+}
+
+const ofTemplate = templateWarnings((object) => asSet(object).spec?.template, 'spec.template')
+
 const rules: Rules = {
   ...strategy,
   name: 'label',
@@ -233,6 +241,7 @@ const rules: Rules = {
   },
   validateUpdate,
   validateStatus,
+  warnings: (next, old) => [...ofTemplate(next, old), ...historyWarnings(asSet(next))],
   generation: true,
   cells: (object, now) => {
     const { metadata, spec, status } = asSet(object)

@@ -90,7 +90,8 @@ export function createKindTable(rows: readonly Kind[]): KindTable {
   )
   const byResource = index(all, ({ group, version, resource }) => `${group}/${version}/${resource}`)
   const byKind = index(all, ({ group, version, kind }) => `${group}/${version}/${kind}`)
-  const byStorage = index(all, ({ storage }) => storage)
+  const kept = all.filter(({ convert }) => convert === undefined)
+  const byStorage = index(kept, ({ storage }) => storage)
   const byVersion = Map.groupBy(all, ({ group, version }) => (group === '' ? version : `${group}/${version}`))
   const visible = all.filter(({ hidden }) => hidden !== true)
   const groups = [...Map.groupBy(visible, ({ group }) => group)].map(([name, kinds]) => {

@@ -7,6 +7,7 @@ import type { Entry, StoreApi, Write } from '../../store/store.ts'
 import { ADDRESSES, type AddressOptions, addressKey, addressRange, numberToIp, record } from './addresses.ts'
 import { missingRules, settle } from './authz-rules.ts'
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './bootstrap-roles.ts'
+import { systemObjects } from './bootstrap-system.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
 const AUTOUPDATE = 'rbac.authorization.kubernetes.io/autoupdate'
@@ -73,8 +74,17 @@ function wantedObjects(options: BootstrapOptions): Wanted[] {
     ...clusterRoleObjects(make),
     ...bindingObjects(make),
     ...priorityClasses(make),
-    ...kubernetesService(make, options)
+    ...kubernetesService(make, options),
+    ...system(make, options)
   ]
+}
+
+function system(make: Make, { addresses, ports }: BootstrapOptions): Wanted[] {
+  return systemObjects(addresses.serviceRange, ports.clock.now()).map(({ resource, kind, metadata, fields }) => ({
+    resource,
+    object: make(kind, metadata, fields),
+    merge: leave
+  }))
 }
 
 type Make = (

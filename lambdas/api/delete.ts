@@ -99,7 +99,7 @@ async function commitPlan(context: ApiContext, on: { kind: Kind; key: string; ol
   return await commitChange(context, { ...on, next: undefined }, plan.object)
 }
 
-function checkPreconditions(kind: Kind, metadata: ObjectMeta, settings: DeleteSettings): void {
+export function checkPreconditions(kind: Kind, metadata: ObjectMeta, settings: DeleteSettings): void {
   const { uid, resourceVersion } = settings
   const named = { group: kind.group, resource: kind.kind }
   if (uid !== undefined && uid !== metadata.uid) {

@@ -74,6 +74,11 @@ export class Discovery {
     return this.kinds.ofVersion(apiVersionOf({ group, version })).filter((kind) => kind.hidden !== true)
   }
 
+  /** The version and group in which the store holds the kind's objects. */
+  private storedAs(kind: Kind): Kind {
+    return kind.convert === undefined ? kind : (this.kinds.findByStorage(kind.storage) ?? kind)
+  }
+
   private resources(group: string, version: string): ApiResponse | undefined {
     const kinds = this.kindsOf(group, version)
     if (kinds.length === 0) {
@@ -84,7 +89,10 @@ export class Discovery {
       kind: 'APIResourceList',
       ...(group === '' ? {} : { apiVersion: 'v1' }),
       groupVersion: apiVersionOf({ group, version }),
-      resources: kinds.flatMap((kind) => [plainResource(kind), ...kind.subresources.map((one) => plainSub(kind, one))])
+      resources: kinds.flatMap((kind) => [
+        plainResource(kind, this.storedAs(kind)),
+        ...kind.subresources.map((one) => plainSub(kind, one))
+      ])
     })
   }
 
@@ -136,7 +144,7 @@ export class Discovery {
   }
 }
 
-function plainResource(kind: Kind) {
+function plainResource(kind: Kind, stored: Kind) {
   return {
     name: kind.resource,
     singularName: kind.singular,
@@ -145,7 +153,7 @@ function plainResource(kind: Kind) {
     verbs: kind.verbs,
     ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
     ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
-    ...(isStored(kind) ? { storageVersionHash: storageVersionHash(kind) } : {})
+    ...(isStored(kind) ? { storageVersionHash: storageVersionHash(stored) } : {})
   }
 }
 

@@ -10,6 +10,7 @@ const CREATED_BY_UPDATE = new Set([
   'limitranges',
   'services',
   'coordination.k8s.io/leases',
+  'node.k8s.io/runtimeclasses',
   'rbac.authorization.k8s.io/clusterrolebindings',
   'rbac.authorization.k8s.io/clusterroles',
   'rbac.authorization.k8s.io/rolebindings',
@@ -18,9 +19,18 @@ const CREATED_BY_UPDATE = new Set([
 
 /** A PUT must name the version that it replaces. */
 const CONDITIONAL_UPDATE = new Set([
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies',
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'apiextensions.k8s.io/customresourcedefinitions',
   'coordination.k8s.io/leases',
+  'node.k8s.io/runtimeclasses',
   'policy/poddisruptionbudgets',
-  'apiextensions.k8s.io/customresourcedefinitions'
+  'storage.k8s.io/csidrivers',
+  'storage.k8s.io/csinodes',
+  'storage.k8s.io/csistoragecapacities',
+  'storage.k8s.io/volumeattachments'
 ])
 
 /** A DELETE is answered with the object, not with a Status. */
@@ -32,10 +42,15 @@ const RETURNED_WHEN_DELETED = new Set([
   'resourcequotas',
   'serviceaccounts',
   'services',
+  'resource.k8s.io/deviceclasses',
+  'resource.k8s.io/resourceclaims',
+  'resource.k8s.io/resourceclaimtemplates',
+  'resource.k8s.io/resourceslices',
   'storage.k8s.io/csidrivers',
   'storage.k8s.io/csinodes',
   'storage.k8s.io/storageclasses',
-  'storage.k8s.io/volumeattachments'
+  'storage.k8s.io/volumeattachments',
+  'storage.k8s.io/volumeattributesclasses'
 ])
 
 /** Has no dependents: deletion never leaves finalizers for the garbage collector. */

@@ -9,6 +9,7 @@ import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
+import { resourceQuotaController } from './resource-quota.ts'
 import { rootCaController } from './root-ca.ts'
 import { serviceAccountController } from './serviceaccount.ts'
 import { taintEvictionController } from './taint-eviction.ts'
@@ -27,6 +28,7 @@ export function controllers(): Controller[] {
     nodeLifecycleController(),
     taintEvictionController(),
     podGarbageCollector(),
-    clusterRoleAggregationController()
+    clusterRoleAggregationController(),
+    resourceQuotaController()
   ]
 }
