@@ -37,7 +37,6 @@ function create(kind: Kind, body: unknown): { status: number; body: unknown } {
     const { object } = decode(kind, body)
     admit(object)
     kind.rules.defaults?.(object)
-    kind.rules.complete?.(object)
     kind.rules.prepareCreate?.(object, { now: 0, random: () => 0 })
     if (kind.rules.generation === true) object.metadata.generation = 1
     const errors = kind.rules.validate?.(object) ?? []

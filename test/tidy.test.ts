@@ -123,10 +123,24 @@ function longFunctions(source: Source): string[] {
 }
 
 function wideFunctions(source: Source): string[] {
-  const found = [...source.text.matchAll(/^\s*(?:export )?(?:async )?function\*? (\w+)(?:<[^>(]*>)?\(([^)]*)\)/gm)]
-  return found.flatMap(([, name, parameters = '']) => {
-    const flat = parameters.replaceAll(/\{[^}]*\}|<[^>]*>|\([^)]*\)/g, '')
-    const count = flat.split(',').filter((one) => one.trim() !== '').length
-    return count > 3 ? [`${source.path} ${name}: ${count} parameters`] : []
+  const found = [...source.text.matchAll(/^\s*(?:export )?(?:async )?function\*? (\w+)(?:<[^>(]*>)?\(/gm)]
+  return found.flatMap((match) => {
+    const count = countParameters(source.text.slice(match.index + match[0].length))
+    return count > 3 ? [`${source.path} ${match[1]}: ${count} parameters`] : []
   })
+}
+
+/** Parameters up to the parenthesis that closes the list; commas within a parameter's pattern or type do not count. */
+function countParameters(text: string): number {
+  let depth = 0
+  let commas = 0
+  let last = ''
+  for (const [index, letter] of [...text.slice(0, 2_000)].entries()) {
+    if (letter === ')' && depth === 0) return last === '' ? 0 : commas + (last === ',' ? 0 : 1)
+    if ('([{<'.includes(letter)) depth++
+    else if (')]}'.includes(letter) || (letter === '>' && text[index - 1] !== '=')) depth--
+    else if (letter === ',' && depth === 0) commas++
+    if (letter.trim() !== '') last = letter
+  }
+  return commas + 1
 }

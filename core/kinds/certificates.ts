@@ -237,9 +237,9 @@ const rules: Rules = {
     return [
       metadata.name ?? '',
       age(metadata.creationTimestamp, now),
-      spec.signerName || '<none>',
-      spec.username ?? '',
-      spec.expirationSeconds === undefined ? '<none>' : humanDuration(spec.expirationSeconds * 1000),
+      spec?.signerName || '<none>',
+      spec?.username ?? '',
+      spec?.expirationSeconds === undefined ? '<none>' : humanDuration(spec.expirationSeconds * 1000),
       statusText(request)
     ]
   }

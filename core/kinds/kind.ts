@@ -37,8 +37,6 @@ export interface RuleContext {
 export interface Rules {
   /** Fills what the user left out, as Kubernetes' own defaulting does. Runs on each write, before validation. */
   readonly defaults?: (object: KubeObject) => void
-  /** Fills what the cluster decides, after `defaults`: nobody who writes the object owns it (metadata.managedFields). */
-  readonly complete?: (object: KubeObject) => void
   /** Before a creation: clears what a client may not set (status), sets the first values (status.phase: Pending). */
   readonly prepareCreate?: (object: KubeObject, context: RuleContext) => void
   /** Before an update of the object itself: restores from `old` what this path may not change (status). */

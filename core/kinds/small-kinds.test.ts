@@ -23,7 +23,6 @@ function created(resource: string, body: object): KubeObject | string {
   const { object } = decode(kind, { kind: kind.kind, apiVersion: apiVersionOf(kind), ...body })
   if (kind.namespaced) object.metadata.namespace ??= 'default'
   kind.rules.defaults?.(object)
-  kind.rules.complete?.(object)
   kind.rules.prepareCreate?.(object, context)
   const { validate, validateCreate } = kind.rules
   const errors = [...validateMetadata(kind, object), ...(validate?.(object) ?? []), ...(validateCreate?.(object) ?? [])]
@@ -450,9 +449,10 @@ describe('tables', () => {
       if (kind.rules.cells === undefined) continue
       const object: KubeObject = { metadata: { name: 'a' } }
       kind.rules.defaults?.(object)
-      kind.rules.complete?.(object)
       const bare = { roleRef: {}, revision: 0, value: 0, ...object }
-      expect([kind.resource, kind.rules.cells(bare, NOW).length]).toEqual([kind.resource, kind.columns.length])
+      // Kubernetes prints the age of an address in a cell that has no column.
+      const more = kind.resource === 'ipaddresses' ? 1 : 0
+      expect([kind.resource, kind.rules.cells(bare, NOW).length]).toEqual([kind.resource, kind.columns.length + more])
     }
   })
 })
@@ -483,7 +483,6 @@ describe('as the recorded API server answered', () => {
     const rules = { ...kind.rules, name: undefined }
     const { object } = decode(kind, body)
     rules.defaults?.(object)
-    rules.complete?.(object)
     rules.prepareCreate?.(object, context)
     // "{ns}" stands for the namespace, and is no good name itself.
     const errors = (rules.validate?.(object) ?? []).filter(({ field }) => field !== 'namespace')

@@ -54,7 +54,7 @@ test.each<[string, { path?: string; body: unknown; status: number; message: stri
     'a field that is none',
     {
       body: { ...cm({}), more: 1 },
-      status: 500,
+      status: 400,
       message: 'failed to create typed patch object (/a; /v1, Kind=ConfigMap): .more: field not declared in schema'
     }
   ],

@@ -64,7 +64,6 @@ export async function createObject(
   delete metadata.resourceVersion
   kind.rules.defaults?.(object)
   setEntries(object, entries ?? entriesOfNew(kind, object, { sent, writer: writerOf(at, context) }))
-  kind.rules.complete?.(object)
   await prepare(at, context, { object, dryRun })
   if (givenVersion !== '' && givenVersion !== '0') {
     throw new BareError('resourceVersion should not be set on objects to be created', 500)

@@ -15,7 +15,7 @@ import { decoding } from './create.ts'
 import { BareError, badRequest, unprocessable } from './failures.ts'
 import { keepReset } from './field-manager.ts'
 import { dropRepeatedOwners } from './metadata.ts'
-import { invalidOptions, type WriteOptions, writeOptions } from './options.ts'
+import { type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
 import { changeObject, checkName, type Path, wholePath } from './update.ts'
 

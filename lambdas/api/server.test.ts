@@ -910,7 +910,7 @@ describe('discovery', () => {
     const { headers, body } = await t.ask('GET', '/apis', { headers: { accept } })
     expect(headers['content-type']).toBe('application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList')
     expect(body.items[0]).toMatchObject({
-      metadata: { name: 'apps' },
+      metadata: { name: 'apiregistration.k8s.io' },
       versions: [{ version: 'v1', freshness: 'Current' }]
     })
     const again = await t.ask('GET', '/apis', { headers: { accept, 'if-none-match': headers.etag ?? '' } })

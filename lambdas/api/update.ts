@@ -188,7 +188,6 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   ensureNamespace(next.metadata, kind.namespaced ? at.namespace : undefined)
   rules.defaults?.(next)
   if (change.tracked !== true) setEntries(next, entriesOfChanged(kind, { next, old }, writerOf(at, context)))
-  rules.complete?.(next)
   const admitted = { operation: 'UPDATE', name: at.name, old, dryRun: change.dryRun } as const
   await admit('mutate', at, { context, what: { ...admitted, object: next } })
   keepMetadata(next, old)
