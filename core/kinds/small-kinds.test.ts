@@ -447,7 +447,7 @@ describe('tables', () => {
   test('as many cells as columns, for every kind', () => {
     for (const kind of kindTable.all) {
       if (kind.rules.cells === undefined) continue
-      const object: KubeObject = { metadata: { name: 'a' } }
+      const { object } = decode(kind, { metadata: { name: 'a' } })
       kind.rules.defaults?.(object)
       const bare = { roleRef: {}, revision: 0, value: 0, ...object }
       // Kubernetes prints the age of an address in a cell that has no column.
