@@ -129,3 +129,8 @@ function watchOf(watch: StoreWatch, eventOf: (event: StoreEvent) => StoreEvent):
     }
   }
 }
+
+/** The group and kind that refusals name: those of the stored form. Events of events.k8s.io are core events. */
+export function storedKind({ kind, storage }: Kind): { readonly group: string; readonly kind: string } {
+  return { kind, group: storage.includes('/') ? storage.slice(0, storage.indexOf('/')) : '' }
+}

@@ -11,6 +11,7 @@ import { admit } from './admit.ts'
 import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
 import { bodyOf, readObject, type TextBody } from './body.ts'
 import { commitChange } from './commit.ts'
+import { storedKind } from './convert.ts'
 import { alreadyExists, BareError } from './failures.ts'
 import { entriesOfNew, setEntries, writerOf } from './field-manager.ts'
 import { dropRepeatedOwners, ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
@@ -104,7 +105,7 @@ async function prepare(
   const errors: FieldError[] = validateMetadata(kind, object)
   if (rules.validate !== undefined) errors.push(...rules.validate(object))
   if (rules.validateCreate !== undefined) errors.push(...rules.validateCreate(object))
-  if (errors.length > 0) throw invalidError(kind, object.metadata.name ?? '', errors)
+  if (errors.length > 0) throw invalidError(storedKind(kind), object.metadata.name ?? '', errors)
   await admit('validate', at, { context, what })
 }
 

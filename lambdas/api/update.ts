@@ -14,6 +14,7 @@ import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
 import { forbidden } from './authz.ts'
 import { bodyOf, readObject } from './body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
+import { storedKind } from './convert.ts'
 import { sameJson } from './copy.ts'
 import { createObject, creationWarnings, decoding, ruleContext } from './create.ts'
 import { BareError, badRequest, conflict, notFound } from './failures.ts'
@@ -199,7 +200,7 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   }
   const errors = validateMetadataUpdate(rules, { next: object, old, own: change.path.metadata })
   errors.push(...change.path.validate(object, old))
-  if (errors.length > 0) throw invalidError(kind, at.name ?? '', errors)
+  if (errors.length > 0) throw invalidError(storedKind(kind), at.name ?? '', errors)
   change.warn?.(change.path.warnings?.(object, old) ?? [])
   await admit('validate', at, { context, what: { ...admitted, object } })
   return object
