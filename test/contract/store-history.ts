@@ -69,9 +69,10 @@ export class History {
     const writers = Array.from({ length: 4 }, () => this.writer())
     const stop = new AbortController()
     const writing = Promise.all(writers)
-    const readers = Array.from({ length: 3 }, () => this.reader(stop.signal))
+    const reading = Promise.all(Array.from({ length: 3 }, () => this.reader(stop.signal)))
+    reading.catch(() => {}) // Told below, however early it fails.
     await this.simulation.run(writing.then(() => this.settle(stop)))
-    await this.simulation.run(Promise.all(readers))
+    await this.simulation.run(reading)
     await this.check()
     return this.problems
   }

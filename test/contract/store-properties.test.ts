@@ -165,7 +165,7 @@ const call = fc.oneof(
 type BackendCall = typeof call extends fc.Arbitrary<infer T> ? T : never
 
 async function make(backend: Backend, step: BackendCall, at: number): Promise<unknown> {
-  if (step.call === 'reserve') return await backend.reserve('r', step.count)
+  if (step.call === 'reserve') return await backend.reserve('r', step.count, 0)
   if (step.call === 'advance') return await backend.advance('r', step.version)
   if (step.call === 'trim') return await backend.trim('r', step.before, 1_000)
   const { frontier } = await backend.counter('r')
@@ -225,9 +225,10 @@ function plain(value: unknown): unknown {
 test('lmdb answers every call as the reference does', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(call, { maxLength: 40 }), async (steps) => {
-      const [memory, lmdb] = [new MemoryBackend(), await temporaryLmdb()]
+      const memory: Backend = new MemoryBackend()
+      const lmdb: Backend = await temporaryLmdb()
       try {
-        await Promise.all([memory.reserve('r', 30), lmdb.reserve('r', 30)])
+        await Promise.all([memory.reserve('r', 30, 0), lmdb.reserve('r', 30, 0)])
         for (const [at, step] of steps.entries()) {
           const results = [await make(memory, step, at), await make(lmdb, step, at)]
           expect(plain(results[1])).toEqual(plain(results[0]))
