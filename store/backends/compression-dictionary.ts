@@ -1,0 +1,2 @@
+/** Table: placeholder */
+export const DICTIONARY = '{"kind":"Pod"}'
