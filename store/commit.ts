@@ -74,6 +74,7 @@ async function attemptOnce(context: CommitContext, planned: readonly Planned[]):
   for (const { state } of planned) if (state.local === undefined) await state.look()
   const started = ports.clock.now()
   const numbers = await reserve(context, planned)
+  for (const [i, { state }] of planned.entries()) state.sequence.expect(numbers[i] as number)
   let attempt: Attempt
   let result: TransactionResult
   try {
@@ -187,6 +188,7 @@ async function abandon(
   numbers: readonly number[]
 ): Promise<void> {
   const at = around.ports.clock.now()
+  for (const [i, { state }] of planned.entries()) state.sequence.giveUp(numbers[i] as number)
   for (const [i, { state }] of planned.entries()) {
     const version = numbers[i] as number
     try {

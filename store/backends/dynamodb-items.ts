@@ -10,7 +10,7 @@ import { unpack } from './compression.ts'
  *     log#RESOURCE         VERSION            t type, k key, r replaced, a, x; b JSON | c chunks; q previous JSON | qc chunks
  *     chunk#RESOURCE       VERSION#I          b; x once its object was replaced. "VERSION#pI": of the previous JSON
  *     index#RESOURCE#TERM  KEY
- *     counter#RESOURCE     counter            n reserved, f checkpoint, a last reservation (ms)
+ *     counter#RESOURCE     counter            n reserved, f checkpoint, a last reservation, t last store of f (ms)
  *     resources            RESOURCE
  *
  * VERSION has 16 digits and sorts as the number. JSON is packed (compression.ts). `x` is when DynamoDB may expire the
@@ -61,7 +61,8 @@ export function counterKey(resource: string): Key {
 export const RESOURCES = 'resources'
 
 function itemKey(p: string, s: string): Key {
-  if (Buffer.byteLength(p) > MAX_PARTITION) throw new RangeError(`an index term has at most ${MAX_PARTITION} bytes: ${p}`)
+  if (Buffer.byteLength(p) > MAX_PARTITION)
+    throw new RangeError(`an index term has at most ${MAX_PARTITION} bytes: ${p}`)
   if (Buffer.byteLength(s) > MAX_SORT) throw new RangeError(`a key has at most ${MAX_SORT} bytes: ${s}`)
   return { p: { S: p }, s: { S: s } }
 }
@@ -143,8 +144,11 @@ export function recordItem(resource: string, record: LogRecord, expires: number)
   return { ...logKey(resource, version), t: { S: type }, a: number(at), [EXPIRY]: number(expires), ...fields }
 }
 
-/** The item of a counter and when a number was last reserved, in milliseconds since 1970. */
-export function counterOf(item: Item | undefined): Counter & { readonly at: number } {
-  if (item === undefined) return { reserved: EMPTY_VERSION, frontier: EMPTY_VERSION, at: 0 }
-  return { reserved: numberOf(item, 'n'), frontier: numberOf(item, 'f'), at: numberOf(item, 'a') }
+/** A counter, when a number was last reserved, and when the checkpoint was last stored, in milliseconds since 1970. */
+export function counterOf(
+  item: Item | undefined
+): Counter & { readonly reservedAt: number; readonly storedAt: number } {
+  if (item === undefined) return { reserved: EMPTY_VERSION, frontier: EMPTY_VERSION, reservedAt: 0, storedAt: 0 }
+  const [reserved, frontier] = [numberOf(item, 'n'), numberOf(item, 'f')]
+  return { reserved, frontier, reservedAt: numberOf(item, 'a'), storedAt: numberOf(item, 't') }
 }

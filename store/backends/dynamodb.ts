@@ -53,10 +53,17 @@ export interface DynamoOptions {
 
 const DAY_MS = 86_400_000
 
+/**
+ * A reservation stores the checkpoint on its way where nobody else has done so for this long, in milliseconds: often
+ * enough that nobody scans far, seldom enough that two rarely meet, of which one has to reserve again.
+ */
+const CARRY_EVERY_MS = 250
+
 interface Numbers {
-  /** The highest checkpoint that this process knows to be stored. */
+  /** The highest checkpoint that this process knows to be stored, and when it was (milliseconds since 1970). */
   frontier: number
-  /** Whether a reservation is under way that also stores the checkpoint: one at a time, so that none overtakes another. */
+  storedAt: number
+  /** Whether a reservation that also stores the checkpoint is under way. */
   carrying: boolean
 }
 
@@ -94,13 +101,14 @@ export class DynamoBackend implements Backend {
 
   async reserve(resource: string, count: number, frontier: number): Promise<number> {
     const numbers = this.numbersOf(resource)
-    const carries = frontier > numbers.frontier && !numbers.carrying
+    const due = Math.abs(this.ports.clock.now() - numbers.storedAt) >= CARRY_EVERY_MS
+    const carries = due && frontier > numbers.frontier && !numbers.carrying
     if (carries) numbers.carrying = true
     try {
       for (;;) {
         const carry = carries && frontier > numbers.frontier
         const item = await this.calls.update(counterKey(resource), {
-          UpdateExpression: `SET n = n + :c, a = :a${carry ? ', f = :f' : ''}`,
+          UpdateExpression: `SET n = n + :c, a = :a${carry ? ', f = :f, t = :a' : ''}`,
           ConditionExpression: carry ? 'f <= :f' : 'attribute_exists(p)',
           ExpressionAttributeValues: {
             ':c': number(count),
@@ -122,17 +130,17 @@ export class DynamoBackend implements Backend {
    * number could use it (LONGEST_COMMIT_MS), and what is above the stored checkpoint may begin to expire.
    */
   async counter(resource: string): Promise<Counter> {
-    const { reserved, frontier, at } = this.noted(resource, await this.calls.get(counterKey(resource)))
-    const idle = reserved > frontier && this.ports.clock.now() - at >= this.keptMs / 2
+    const { reserved, frontier, reservedAt } = this.noted(resource, await this.calls.get(counterKey(resource)))
+    const idle = reserved > frontier && this.ports.clock.now() - reservedAt >= this.keptMs / 2
     return { reserved, frontier: idle ? reserved : frontier }
   }
 
   async advance(resource: string, frontier: number): Promise<void> {
     if (frontier <= this.numbersOf(resource).frontier) return
     const item = await this.calls.update(counterKey(resource), {
-      UpdateExpression: 'SET f = :f',
+      UpdateExpression: 'SET f = :f, t = :t',
       ConditionExpression: 'attribute_exists(p) AND f < :f',
-      ExpressionAttributeValues: { ':f': number(frontier) }
+      ExpressionAttributeValues: { ':f': number(frontier), ':t': number(this.ports.clock.now()) }
     })
     this.noted(resource, ('refused' in item ? item.item : item) as Item | undefined)
   }
@@ -297,7 +305,7 @@ export class DynamoBackend implements Backend {
   private numbersOf(resource: string): Numbers {
     let numbers = this.numbers.get(resource)
     if (numbers === undefined) {
-      numbers = { frontier: EMPTY_VERSION, carrying: false }
+      numbers = { frontier: EMPTY_VERSION, storedAt: 0, carrying: false }
       this.numbers.set(resource, numbers)
     }
     return numbers
@@ -307,6 +315,7 @@ export class DynamoBackend implements Backend {
     const counter = counterOf(item)
     const numbers = this.numbersOf(resource)
     numbers.frontier = Math.max(numbers.frontier, counter.frontier)
+    numbers.storedAt = Math.max(numbers.storedAt, counter.storedAt)
     return counter
   }
 

@@ -82,7 +82,15 @@ async function fetchDynamoDbLocal(folder: string): Promise<void> {
 <artifactId>emulators</artifactId><version>1</version><packaging>pom</packaging>
 <dependencies><dependency>${dependency}</dependency></dependencies></project>`
   )
-  await run('mvn', ['-q', '-B', '-f', project, MAVEN_DEPENDENCY, `-DoutputDirectory=${folder}`, '-DincludeScope=runtime'])
+  await run('mvn', [
+    '-q',
+    '-B',
+    '-f',
+    project,
+    MAVEN_DEPENDENCY,
+    `-DoutputDirectory=${folder}`,
+    '-DincludeScope=runtime'
+  ])
 }
 
 /** The environment's own python finds its packages wherever the folder is moved to. */
