@@ -10,7 +10,6 @@ import {
   type Item,
   indexKey,
   isTombstone,
-  logKey,
   number,
   numberOf,
   objectKey,

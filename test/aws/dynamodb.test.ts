@@ -9,6 +9,7 @@ import { FAULTS } from '../contract/store-simulation.ts'
 import { RETENTION, storeSuite } from '../contract/store-suite.ts'
 import { describeWith } from '../requires.ts'
 import { type Emulator, type EmulatorName, lacksForEmulator, startEmulator } from './emulator.ts'
+import { expiry, RETENTION_MS } from './expiry.ts'
 import { largeObjects } from './large-objects.ts'
 import { LiveStage } from './live-stage.ts'
 import { clockPorts, connect, createTable } from './table.ts'
@@ -86,6 +87,11 @@ for (const name of NAMES) {
         for (const backend of [...backends, truth]) await backend.close()
       }
     }, 120_000)
+
+    expiry(async (clock) => {
+      const table = { ...(await freshTable()), ports: clockPorts(clock), retentionMs: RETENTION_MS }
+      return [connect(table), connect(table)]
+    })
 
     largeObjects(async () => connect(await freshTable()))
   })
