@@ -25,7 +25,7 @@ const CHECKS: readonly Stage[] = [
 ]
 
 /** Suites that use the whole machine (containers, kills, load) run one after another, after the quick ones. */
-const HEAVY = 'test/(e2e|sim|golden)/|node-agent/.*\\.integration\\.test'
+const HEAVY = 'test/(e2e|sim|golden|aws)/|node-agent/.*\\.integration\\.test'
 
 function jest(name: string, args: readonly string[]): Stage {
   const flags = ['--experimental-vm-modules', '--no-warnings', '--max-old-space-size=4096']

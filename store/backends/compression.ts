@@ -3,7 +3,7 @@ import { DICTIONARY } from './compression-dictionary.ts'
 
 /**
  * Objects on DynamoDB, where a write is paid for by the started kilobyte, twice, and twice again in a transaction. The
- * dictionary makes a running pod fit into one kilobyte instead of two (docs/adr/0006-dynamodb.md has the figures).
+ * dictionary makes a running pod fit into one kilobyte instead of two (docs/adr/0005-dynamodb.md has the figures).
  * The first byte tells the format: a dictionary, once used, can never change, only be followed by another.
  */
 const RAW = 0
