@@ -4,6 +4,7 @@
  * RBAC and admission as in a cluster, on LMDB in a temporary folder.
  *
  *   node bench/api.ts [--store memory] [--clients 16] [--seconds 4] [--connections 16]
+ *   node bench/api.ts --server https://127.0.0.1:6443 --token TOKEN     measures a server that runs already
  */
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -23,15 +24,17 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '16' },
     connections: { type: 'string', default: '16' },
     seconds: { type: 'string', default: '4' },
-    serve: { type: 'boolean', default: false }
+    serve: { type: 'boolean', default: false },
+    server: { type: 'string' },
+    token: { type: 'string' }
   }
 })
 const CLIENTS = Number(values.clients)
 const CONNECTIONS = Number(values.connections)
 const SECONDS = Number(values.seconds)
 const WATCHERS = 20
-const PODS = '/api/v1/namespaces/bench/pods'
-const LISTED = '/api/v1/namespaces/listed/pods'
+const PODS = `/api/v1/namespaces/bench-${process.pid}/pods`
+const LISTED = `/api/v1/namespaces/listed-${process.pid}/pods`
 
 async function serve(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'wherry-bench-'))
@@ -54,10 +57,15 @@ async function serve(): Promise<void> {
 }
 
 interface Server {
-  readonly port: number
+  readonly url: string
   readonly token: string
   send(message: string): void
   answer(): Promise<Record<string, number>>
+}
+
+/** The server of `--server`: whose it is and what memory it takes is not ours to say. */
+function otherServer(url: string): Server {
+  return { url, token: values.token ?? '', send: () => {}, answer: async () => ({}) }
 }
 
 function startServer(): Promise<Server> {
@@ -67,8 +75,10 @@ function startServer(): Promise<Server> {
   })
   return new Promise((resolve) => {
     child.once('message', (message) => {
+      const { port, token } = message as { port: number; token: string }
       resolve({
-        ...(message as { port: number; token: string }),
+        url: `https://127.0.0.1:${port}`,
+        token,
         send: (text) => child.send(text),
         answer: () => new Promise((done) => child.once('message', (value) => done(value as Record<string, number>)))
       })
@@ -86,11 +96,9 @@ class Client {
   private readonly token: string
   private turn = 0
 
-  constructor({ port, token }: Server) {
+  constructor({ url, token }: Server) {
     this.token = token
-    this.sessions = Array.from({ length: CONNECTIONS }, () =>
-      connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
-    )
+    this.sessions = Array.from({ length: CONNECTIONS }, () => connect(url, { rejectUnauthorized: false }))
     for (const session of this.sessions) session.setMaxListeners(0)
   }
 
@@ -185,17 +193,19 @@ function statusPatch(turn: number): string {
 }
 
 async function measure(): Promise<void> {
-  const server = await startServer()
+  const server = values.server === undefined ? await startServer() : otherServer(values.server)
   const client = new Client(server)
   const post = (path: string, text: string) => client.ask('POST', path, { type: JSON_TYPE, text })
-  for (const name of ['bench', 'listed']) {
+  for (const name of [`bench-${process.pid}`, `listed-${process.pid}`]) {
     await post('/api/v1/namespaces', `{"metadata":{"name":"${name}"}}`)
     await post(`/api/v1/namespaces/${name}/serviceaccounts`, '{"metadata":{"name":"default"}}')
   }
   await memory(server, 'memory before')
   for (let turn = 0; turn < 1000; turn++) await post(LISTED, pod(`l${turn}`))
   await memory(server, 'memory with 1,000 pods')
-  process.stdout.write(`${CLIENTS} clients over ${CONNECTIONS} connections, store ${values.store}\n`)
+  process.stdout.write(
+    `${CLIENTS} clients over ${CONNECTIONS} connections, ${values.server ?? `store ${values.store}`}\n`
+  )
   const created = await rate('create pods', (turn) => post(PODS, pod(`p${turn}`)))
   await rate('get a pod', (turn) => client.ask('GET', `${PODS}/p${turn % created}`))
   await rate('strategic patch of a pod status', (turn) =>
@@ -211,7 +221,8 @@ async function measure(): Promise<void> {
 async function memory(server: Server, name: string): Promise<void> {
   const answer = server.answer()
   server.send('memory')
-  const { rss = 0 } = await answer
+  const { rss } = await answer
+  if (rss === undefined) return
   process.stdout.write(`${name.padEnd(44)} ${(rss / 2 ** 20).toFixed(0).padStart(7)} MB\n`)
 }
 
@@ -231,7 +242,7 @@ async function watchDelay(client: Client): Promise<void> {
   for (let turn = 0; turn < 300; turn++) {
     sent.set(`w${turn}`, performance.now())
     const text = JSON.stringify({ metadata: { name: `w${turn}` }, data: { k: 'v'.repeat(500) } })
-    await client.ask('POST', '/api/v1/namespaces/bench/configmaps', { type: JSON_TYPE, text })
+    await client.ask('POST', `/api/v1/namespaces/bench-${process.pid}/configmaps`, { type: JSON_TYPE, text })
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   await new Promise((resolve) => setTimeout(resolve, 200))

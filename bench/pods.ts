@@ -27,10 +27,10 @@ function follow() {
   })
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => {
-    text += chunk.toString()
-    for (let end = text.indexOf('\n}\n'); end >= 0; end = text.indexOf('\n}\n')) {
-      const event = JSON.parse(text.slice(0, end + 2)) as { type: string; object: Pod }
-      text = text.slice(end + 3)
+    const lines = (text + chunk.toString()).split('\n')
+    text = lines.pop() ?? ''
+    for (const line of lines) {
+      const event = JSON.parse(line) as { type: string; object: Pod }
       if (event.type === 'DELETED') pods.delete(event.object.metadata.uid)
       else pods.set(event.object.metadata.uid, event.object)
       for (const look of waiting) look()

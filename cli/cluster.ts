@@ -1,22 +1,12 @@
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from 'node:fs'
-import { hostname, networkInterfaces } from 'node:os'
-import { join, resolve } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { CLAIMS, claim } from './claims.ts'
 import { CliError } from './errors.ts'
+import { codeOf, writeAtomically } from './files.ts'
+import { machineAddresses } from './machine-address.ts'
+import { dataDirFlag, type Paths } from './paths.ts'
 
-export const DEFAULT_DATA_DIR = '/var/lib/wherry'
 export const DEFAULT_PORT = 6443
-
-/** Every cluster of this machine holds one name here, a link to its data folder: it names bridges, tables and cgroups. */
-const CLAIMS = '/var/lib/wherry-clusters'
 const MOST_CLUSTERS = 64
 
 /** What a data folder says of its cluster, fixed at the first start (cluster.json). */
@@ -32,122 +22,82 @@ export interface Cluster {
   readonly port: number
 }
 
-export interface Paths {
-  readonly dir: string
-  readonly cluster: string
-  readonly kubeconfig: string
-  readonly keys: string
-  readonly store: string
-  readonly node: string
-  readonly run: string
-  readonly log: string
-}
-
-export function pathsOf(dataDir: string): Paths {
-  const dir = resolve(dataDir)
-  return {
-    dir,
-    cluster: join(dir, 'cluster.json'),
-    kubeconfig: join(dir, 'kubeconfig'),
-    keys: join(dir, 'keys'),
-    store: join(dir, 'store'),
-    node: join(dir, 'node'),
-    run: join(dir, 'run.json'),
-    log: join(dir, 'wherry.log')
-  }
-}
+const TEXTS = ['name', 'podCIDR', 'serviceCIDR', 'clusterDNS', 'clusterDomain', 'nodeName'] as const
 
 /** The cluster of a data folder, or undefined where none was ever started. Throws when the file is not readable as one. */
 export function readCluster(paths: Paths): Cluster | undefined {
-  if (!existsSync(paths.cluster)) return undefined
   try {
     const cluster = JSON.parse(readFileSync(paths.cluster, 'utf8')) as Cluster
-    if (typeof cluster.name === 'string' && typeof cluster.serviceCIDR === 'string') return cluster
-  } catch {
-    // told below
+    if (TEXTS.every((field) => typeof cluster[field] === 'string') && Number.isInteger(cluster.port)) return cluster
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (code === 'EACCES')
+      throw new CliError(`no permission to read ${paths.dir}`, { hint: 'run as root, or as the user who started it' })
   }
   throw new CliError(`${paths.cluster} is damaged`, {
-    hint: `restore it from a backup, or start anew with: ./wherry down --purge --data-dir ${paths.dir}`
+    hint: `restore it from a backup, or give up what is stored: ./wherry down --purge${dataDirFlag(paths)}`
   })
 }
 
-/** Reads the folder's cluster or makes one with addresses that no other cluster of this machine uses. */
-export function openCluster(paths: Paths, port: number | undefined): Cluster {
-  makeFolder(paths.dir)
-  const known = readCluster(paths)
-  const cluster = known === undefined ? newCluster(paths, port ?? DEFAULT_PORT) : { ...known, port: port ?? known.port }
-  if (known !== undefined) claim(cluster.name, paths.dir)
-  writeAtomically(paths.cluster, `${JSON.stringify(cluster, null, 2)}\n`)
+/** The cluster that a command needs; throws where none was ever started. */
+export function requireCluster(paths: Paths): Cluster {
+  const cluster = readCluster(paths)
+  if (cluster !== undefined) return cluster
+  throw new CliError(`there is no cluster in ${paths.dir}`, {
+    hint: `start one with: ./wherry up --detach${dataDirFlag(paths)}`
+  })
+}
+
+export interface ClusterStart {
+  readonly known: Cluster | undefined
+  readonly port: number
+  /** Pods need addresses that no other cluster of this machine has; the API alone does not. */
+  readonly withNode: boolean
+}
+
+/** Notes the cluster for this start: the known one, or one with addresses that no other cluster of this machine uses. */
+export function openCluster(paths: Paths, { known, port, withNode }: ClusterStart): Cluster {
+  const cluster = known === undefined ? newCluster(paths, port) : { ...known, port }
+  const holder = claim(cluster.name, paths.dir)
+  if (holder !== true && withNode) {
+    throw new CliError(`the cluster in ${holder} has the same name and addresses as this one (${cluster.name})`, {
+      hint: 'one of them is a copy: delete the other with ./wherry down --purge, or start this one with --control-plane-only'
+    })
+  }
+  const text = `${JSON.stringify(cluster, null, 2)}\n`
+  if (!isWritten(paths.cluster, text)) writeAtomically(paths.cluster, text)
   return cluster
+}
+
+function isWritten(file: string, text: string): boolean {
+  return existsSync(file) && readFileSync(file, 'utf8') === text
 }
 
 function newCluster(paths: Paths, port: number): Cluster {
   for (let index = 0; index < MOST_CLUSTERS; index++) {
+    const [pods, services] = [`10.${244 - index}`, `10.${96 + index}`]
+    if (isOnMachine(pods) || isOnMachine(services)) continue
     const name = index === 0 ? 'wherry' : `wherry${index}`
-    if (!claim(name, paths.dir)) continue
+    if (claim(name, paths.dir) !== true) continue
     return {
       name,
-      podCIDR: `10.${244 - index}.0.0/16`,
-      serviceCIDR: `10.${96 + index}.0.0/16`,
-      clusterDNS: `10.${96 + index}.0.10`,
+      podCIDR: `${pods}.0.0/16`,
+      serviceCIDR: `${services}.0.0/16`,
+      clusterDNS: `${services}.0.10`,
       clusterDomain: 'cluster.local',
       nodeName: hostname().toLowerCase(),
       port
     }
   }
-  throw new CliError(`this machine already has ${MOST_CLUSTERS} clusters`, { hint: `see ${CLAIMS}` })
+  throw new CliError(`this machine already has ${MOST_CLUSTERS} clusters`, {
+    hint: `delete one with ./wherry down --purge --data-dir DIR; they are listed in ${CLAIMS}`
+  })
 }
 
-/** Whether `name` now belongs to this folder. Without the right to claim (not root) it does: such a cluster has no node. */
-function claim(name: string, dir: string): boolean {
-  const link = join(CLAIMS, name)
-  try {
-    mkdirSync(CLAIMS, { recursive: true })
-    symlinkSync(dir, link)
-    return true
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    if (code !== 'EEXIST') return true
-  }
-  const holder = readlinkSync(link)
-  if (holder === dir) return true
-  if (existsSync(join(holder, 'cluster.json'))) return false
-  rmSync(link, { force: true })
-  return claim(name, dir)
-}
-
-export function releaseClaim(cluster: Cluster, paths: Paths): void {
-  const link = join(CLAIMS, cluster.name)
-  try {
-    if (readlinkSync(link) === paths.dir) rmSync(link)
-  } catch {
-    // never claimed
-  }
-}
-
-/** The address under which pods and other machines reach this one. */
-export function hostAddress(): string {
-  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
-  const usable = addresses.find((one) => one.family === 'IPv4' && !one.internal && !one.address.startsWith('169.254.'))
-  return usable?.address ?? '127.0.0.1'
-}
-
-/** Makes the data folder, for its owner's eyes only. */
-export function makeFolder(dir: string): void {
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    if (code === 'EACCES' || code === 'EPERM') {
-      throw new CliError(`no permission to write ${dir}`, { hint: 'run as root, or choose a folder with --data-dir' })
-    }
-    if (code === 'EEXIST' || code === 'ENOTDIR') throw new CliError(`${dir} is not a folder`)
-    throw error
-  }
-}
-
-export function writeAtomically(file: string, text: string, mode = 0o600): void {
-  const draft = `${file}.${process.pid}.new`
-  writeFileSync(draft, text, { mode })
-  renameSync(draft, file)
+/** Whether the machine is itself in that /16, other than through a cluster of ours. */
+function isOnMachine(prefix: string): boolean {
+  return machineAddresses().some(
+    ({ link, address }) => address.startsWith(`${prefix}.`) && !/^(wherry|veth)/.test(link)
+  )
 }

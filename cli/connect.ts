@@ -3,10 +3,13 @@ import { join } from 'node:path'
 import { Client } from '../core/client.ts'
 import { silentLog, systemPorts } from '../core/system-ports.ts'
 import { connectApi } from '../node-agent/api-connection.ts'
-import type { Cluster, Paths } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import type { Paths } from './paths.ts'
 
 export interface AdminConnection {
   readonly client: Client
+  /** The answer to a GET of a path that is no resource. Throws where it fails. */
+  get(path: string): Promise<unknown>
   close(): void
 }
 
@@ -20,5 +23,13 @@ export function connectAsAdmin(paths: Paths, cluster: Cluster): AdminConnection 
     key: read('admin.key'),
     ports: systemPorts(silentLog)
   })
-  return { client: new Client(connection.send), close: () => connection.close() }
+  return {
+    client: new Client(connection.send),
+    get: async (path) => {
+      const { status, body } = await connection.send({ method: 'GET', path, query: new URLSearchParams(), headers: {} })
+      if (status !== 200 || !('payload' in body)) throw new Error(`GET ${path} was answered with ${status}`)
+      return body.payload.value
+    },
+    close: () => connection.close()
+  }
 }

@@ -17,12 +17,18 @@ import { type Api, createApi } from '../lambdas/api/server.ts'
 import { logHandler } from '../lambdas/api/subresources/log.ts'
 import { tokenHandler } from '../lambdas/api/subresources/token.ts'
 import type { ServedKind } from '../lambdas/reconciler/controller.ts'
-import { startReconciler } from '../lambdas/reconciler/reconciler.ts'
+import { type Reconciler, startReconciler } from '../lambdas/reconciler/reconciler.ts'
 import { startScheduler } from '../lambdas/scheduler/scheduler.ts'
 import { LmdbBackend } from '../store/backends/lmdb.ts'
 import { Store } from '../store/store.ts'
-import { type Cluster, hostAddress, type Paths, writeAtomically } from './cluster.ts'
-import { kubeconfig } from './kubeconfig.ts'
+import type { Cluster } from './cluster.ts'
+import { CliError } from './errors.ts'
+import { failingPath } from './failing.ts'
+import { fileFailure } from './files.ts'
+import { keyFailure } from './key-files.ts'
+import { writeKubeconfig } from './kubeconfig.ts'
+import { hostAddress } from './machine-address.ts'
+import { dataDirFlag, type Paths } from './paths.ts'
 
 /** kube-apiserver's default --service-node-port-range. */
 const NODE_PORTS = [30000, 32767] as const
@@ -47,15 +53,18 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { paths, cluster, ports } = options
   const addresses: AddressOptions = { serviceRange: cluster.serviceCIDR, nodePorts: NODE_PORTS }
   const host = hostAddress()
-  const [keys, backend] = await Promise.all([
-    loadOrCreateKeys(paths.keys, { hosts: [cluster.nodeName, host, kubernetesAddress(addresses)], ports }),
-    LmdbBackend.open({ path: paths.store, ports })
-  ])
+  const hosts = [cluster.nodeName, host, kubernetesAddress(addresses)]
+  const [backend, keys] = await Promise.all([openStore(paths, ports), openKeys(paths, { hosts, ports })])
   const store = new Store({ backend, ports, indexes: (resource) => kindTable.findByStorage(resource)?.rules.indexes })
-  await bootstrap({ store, ports, addresses, endpoint: { address: host, port: cluster.port } })
+  const endpoint = { address: host, port: cluster.port }
+  await bootstrap({ store, ports, addresses, endpoint }).catch(async (error: unknown) => {
+    await store.close().catch(() => {})
+    throw storeFailure(error, paths)
+  })
   const authorizer = await createAuthorizer(store)
   const authenticator = createAuthenticator({ keys, store, ports })
   const kubelet = createKubelet({ keys, store })
+  let controllers: Controllers | undefined
   const api = createApi({
     store,
     ports,
@@ -66,7 +75,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     effects: [...admissionEffects, ledgerEffect],
     subresources: { log: logHandler(kubelet), token: tokenHandler(keys.serviceAccount) },
     virtuals: virtualKinds({ authorizer, authenticator }),
-    paths: openIdPaths(keys.serviceAccount),
+    paths: { ...openIdPaths(keys.serviceAccount), ...failingPath(() => controllers?.failing() ?? []) },
     address: `${host}:${cluster.port}`
   })
   const listener = await listen({
@@ -76,14 +85,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     tls: { key: keys.server.key, certificate: keys.server.certificate, clientAuthority: keys.authority }
   })
   const url = `https://127.0.0.1:${listener.port}`
-  writeKubeconfig({ paths, cluster, keys, url })
-  const stopControllers = startControllers({ api, store, keys, ports })
+  writeKubeconfig(paths, cluster)
+  controllers = startControllers({ api, store, keys, ports })
   return {
     url,
     keys,
     client: clientOf(api, 'kubernetes-admin', 'system:masters'),
     close: async () => {
-      await stopControllers()
+      await controllers.stop()
       await listener.close()
       kubelet.close()
       authorizer.close()
@@ -102,7 +111,13 @@ function controllerClient(api: Api, name: string): Client {
   return clientOf(api, `system:serviceaccount:kube-system:${name}`, ...groups)
 }
 
-function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports }): () => Promise<void> {
+interface Controllers {
+  /** Keys whose last run failed, by controller. */
+  readonly failing: Reconciler['failing']
+  stop(): Promise<void>
+}
+
+function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports }): Controllers {
   const { api, store, keys, ports } = parts
   const served = kindTable.all.filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
   const reconciler = startReconciler({
@@ -119,14 +134,37 @@ function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Po
     ports,
     recorder: createEventRecorder({ client: schedulerClient, component: 'default-scheduler', ports })
   })
-  return async () => {
-    await Promise.all([reconciler.stop(), scheduler.stop()])
+  return {
+    failing: () => reconciler.failing(),
+    stop: async () => {
+      await Promise.all([reconciler.stop(), scheduler.stop()])
+    }
   }
 }
 
-function writeKubeconfig(what: { paths: Paths; cluster: Cluster; keys: Keys; url: string }): void {
-  const { paths, cluster, keys, url } = what
-  const { certificate, key } = keys.admin
-  const text = kubeconfig({ clusterName: cluster.name, server: url, ca: keys.authority, certificate, key })
-  writeAtomically(paths.kubeconfig, text)
+async function openKeys(paths: Paths, options: { hosts: readonly string[]; ports: Ports }): Promise<Keys> {
+  try {
+    return await loadOrCreateKeys(paths.keys, options)
+  } catch (error) {
+    throw keyFailure(error, paths.keys)
+  }
+}
+
+async function openStore(paths: Paths, ports: Ports): Promise<LmdbBackend> {
+  try {
+    return await LmdbBackend.open({ path: paths.store, ports })
+  } catch (error) {
+    throw storeFailure(error, paths)
+  }
+}
+
+/** Damage shows when the store is opened, or later where a page is read for the first time. */
+function storeFailure(error: unknown, paths: Paths): unknown {
+  const known = fileFailure(error, paths.store)
+  if (known instanceof CliError || !(error instanceof Error)) return known
+  if (error.message.endsWith('in use by another process')) return new CliError(error.message)
+  if (!error.message.startsWith('the data in')) return error
+  return new CliError(error.message, {
+    hint: `restore ${paths.store} from a backup, or give up what is stored: ./wherry down --purge${dataDirFlag(paths)}`
+  })
 }

@@ -4,7 +4,7 @@ export class CliError extends Error {
   /** The process's exit code: 1 for a failure, 2 for wrong usage. */
   readonly exitCode: number
 
-  constructor(message: string, options: { hint?: string; exitCode?: number } = {}) {
+  constructor(message: string, options: { hint?: string | undefined; exitCode?: number } = {}) {
     super(message)
     this.name = 'CliError'
     this.hint = options.hint

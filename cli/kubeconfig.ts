@@ -1,4 +1,8 @@
-import { stringify } from 'yaml'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from './cluster.ts'
+import { writeAtomically } from './files.ts'
+import type { Paths } from './paths.ts'
 
 export interface KubeconfigInput {
   readonly clusterName: string
@@ -11,21 +15,35 @@ export interface KubeconfigInput {
 
 /** The administrator's kubeconfig, self-contained: certificates are in it, not beside it. */
 export function kubeconfig(input: KubeconfigInput): string {
+  const { clusterName, server } = input
   const base64 = (pem: string) => Buffer.from(pem).toString('base64')
-  const user = `${input.clusterName}-admin`
-  return stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [
-      { name: input.clusterName, cluster: { server: input.server, 'certificate-authority-data': base64(input.ca) } }
-    ],
-    users: [
-      {
-        name: user,
-        user: { 'client-certificate-data': base64(input.certificate), 'client-key-data': base64(input.key) }
-      }
-    ],
-    contexts: [{ name: input.clusterName, context: { cluster: input.clusterName, user } }],
-    'current-context': input.clusterName
-  })
+  const user = `${clusterName}-admin`
+  // Written by hand: a library for YAML would take as long to load as the rest of the command.
+  return `apiVersion: v1
+kind: Config
+clusters:
+  - name: ${clusterName}
+    cluster:
+      server: ${server}
+      certificate-authority-data: ${base64(input.ca)}
+users:
+  - name: ${user}
+    user:
+      client-certificate-data: ${base64(input.certificate)}
+      client-key-data: ${base64(input.key)}
+contexts:
+  - name: ${clusterName}
+    context:
+      cluster: ${clusterName}
+      user: ${user}
+current-context: ${clusterName}
+`
+}
+
+/** Writes DIR/kubeconfig from the keys in the folder. */
+export function writeKubeconfig(paths: Paths, cluster: Cluster): void {
+  const read = (name: string) => readFileSync(join(paths.keys, name), 'utf8')
+  const server = `https://127.0.0.1:${cluster.port}`
+  const pair = { certificate: read('admin.crt'), key: read('admin.key') }
+  writeAtomically(paths.kubeconfig, kubeconfig({ clusterName: cluster.name, server, ca: read('ca.crt'), ...pair }))
 }

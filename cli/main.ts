@@ -1,98 +1,164 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { DEFAULT_DATA_DIR, DEFAULT_PORT } from './cluster.ts'
+import { DEFAULT_DATA_DIR } from './paths.ts'
 import { reportFailure } from './terminal.ts'
 
 // Each command's code is loaded when it is asked for: a start of the API server must not pay for `test` or `doctor`.
 
 function portNumber(text: string): number {
   const port = Number(text)
-  if (!Number.isInteger(port) || port < 1 || port > 65535)
-    throw new InvalidArgumentError('a port is a number from 1 to 65535.')
+  if (!/^\d+$/.test(text) || port < 1 || port > 65535)
+    throw new InvalidArgumentError('A port is a number from 1 to 65535.')
   return port
 }
 
+const UNITS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400 }
+const LONGEST_SECONDS = 3650 * 86_400
+
 function seconds(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a number of seconds, 1 or more.')
+  const [, digits = '', unit = ''] = /^(\d{1,12})([smhd]?)$/.exec(text) ?? []
+  const value = Number(digits) * (UNITS[unit] ?? 0)
+  if (value < 1 || value > LONGEST_SECONDS)
+    throw new InvalidArgumentError('Expected a time such as 3600, 90s, 15m, 24h or 365d, up to 3650d.')
   return value
 }
 
-// Whoever reads our output may stop reading: `./wherry up | head`.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+/** Names go into a token and from there into RBAC: what cannot be seen there is a mistake. */
+function name(text: string): string {
+  if (!/^[\p{L}\p{N}\p{P}\p{S}]([\p{L}\p{N}\p{P}\p{S} ]*[\p{L}\p{N}\p{P}\p{S}])?$/u.test(text))
+    throw new InvalidArgumentError('Expected a name without blanks at its ends or control characters.')
+  return text
+}
 
-const collect = (value: string, all: string[]) => [...all, value]
+function folder(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('Expected a folder.')
+  return text
+}
+
+const collect = (value: string, all: readonly string[]) => [...all, name(value)]
 
 function dataDir(): Option {
-  return new Option('--data-dir <dir>', "the cluster's folder").default(DEFAULT_DATA_DIR).env('WHERRY_DATA_DIR')
+  return new Option('--data-dir <dir>', "the cluster's folder")
+    .default(DEFAULT_DATA_DIR)
+    .env('WHERRY_DATA_DIR')
+    .argParser(folder)
+}
+
+function example(...lines: string[]): string {
+  return `\nExample${lines.length === 1 ? '' : 's'}:\n${lines.map((line) => `  ${line}`).join('\n')}`
 }
 
 const program = new Command('wherry')
   .description('Kubernetes with no servers to keep')
+  .usage('<command> [options]')
   .version('0.1.0')
   .enablePositionalOptions()
   .showHelpAfterError('(see ./wherry --help)')
+  .showSuggestionAfterError()
+  .helpCommand('help [command]', 'show the help of a command')
   .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : 2))
+  .addHelpText(
+    'after',
+    `${example(
+      './wherry up --detach     a cluster of one node, in the background',
+      './wherry demo            three pods behind a service',
+      './wherry kubectl get pods -o wide',
+      './wherry down            stops everything; what is stored stays'
+    )}
+\nExit codes: 0 it worked, 1 it failed, 2 it was called in a wrong way.
+Every command takes --data-dir, so that several clusters live side by side.`
+  )
 
 program
   .command('up')
   .description('start a one-node cluster on this machine (as root), or go on with the one in the folder')
   .addOption(dataDir())
-  .option('--port <port>', `where the API listens (default: ${DEFAULT_PORT}, or the one of the last start)`, portNumber)
+  .option('--port <port>', 'where the API listens (default: that of the last start, else 6443)', portNumber)
   .option('--detach', 'return when the API answers and the node is Ready')
-  .option('--control-plane-only', 'start no node here')
+  .option('--control-plane-only', 'start no node here; needs no root')
+  .addHelpText('after', example('./wherry up --detach', './wherry up --data-dir ~/second --port 7443'))
   .action(async (options) => (await import('./up.ts')).up(options))
 
 program
   .command('down')
   .description('stop the cluster with all its pods; leaves no process, mount, namespace, cgroup or nft table')
   .addOption(dataDir())
-  .option('--purge', 'also delete the folder with everything stored')
+  .option('--purge', 'also delete everything stored')
+  .addHelpText('after', example('./wherry down', './wherry down --purge --data-dir ~/second'))
   .action(async (options) => (await import('./down.ts')).down(options))
 
 program
   .command('token')
   .description('print a bearer token for the API')
-  .requiredOption('--user <name>', 'the user it speaks for')
-  .option('--group <name>', 'a group of the user (may be given again)', collect, [])
-  .option('--duration <seconds>', 'how long it is good for', seconds, 24 * 3600)
+  .requiredOption('--user <name>', 'the user it speaks for', name)
+  .addOption(
+    new Option('--group <name>', 'a group of the user; may be given again').argParser(collect).default([], 'none')
+  )
+  .addOption(
+    new Option('--duration <time>', 'how long it is good for: seconds, or 15m, 24h, 365d')
+      .argParser(seconds)
+      .default(86_400, '24h')
+  )
   .addOption(dataDir())
+  .addHelpText(
+    'after',
+    example(
+      './wherry token --user jane --group developers',
+      'curl -k -H "Authorization: Bearer $(./wherry token --user me --group system:masters)" https://127.0.0.1:6443/api'
+    )
+  )
   .action(async (options) => (await import('./token.ts')).token(options))
 
 program
   .command('kubectl')
   .description("run kubectl as the cluster's administrator")
+  .usage('[--data-dir <dir>] <arguments of kubectl...>')
   .addOption(dataDir())
-  .argument('[args...]')
+  .argument('[args...]', 'passed on as they are')
   .allowUnknownOption()
   .passThroughOptions()
-  .helpOption(false)
+  .addHelpText(
+    'after',
+    example(
+      './wherry kubectl get pods -o wide',
+      './wherry kubectl exec -it web-0 -- sh',
+      "./wherry kubectl help     kubectl's own help"
+    )
+  )
   .action(async (args, options) => (await import('./kubectl.ts')).kubectl(args, options))
 
-const image = program.command('image').description('container images of this machine')
-image
+program
+  .command('image')
+  .description("container images of the cluster's node")
   .command('load')
-  .description('load an image archive (docker save, skopeo, OCI; plain or gzip)')
+  .description('load an image archive (docker save, podman save, skopeo, OCI; plain or gzip)')
   .argument('<file>')
   .addOption(dataDir())
+  .addHelpText('after', example('docker save -o web.tar web:1 && ./wherry image load web.tar'))
   .action(async (file, options) => (await import('./image.ts')).load(file, options))
 
 program
   .command('demo')
-  .description('make an image, load it, and apply examples/web.yaml')
+  .description("make an image of Debian's busybox, load it, and apply examples/web.yaml")
   .addOption(dataDir())
+  .addHelpText('after', example('./wherry up --detach && ./wherry demo'))
   .action(async (options) => (await import('./demo.ts')).demo(options))
 
 program
   .command('doctor')
-  .description('what is wrong, and how to mend it')
+  .description('say what is wrong, and how to mend it; exits with 1 when something is')
   .addOption(dataDir())
+  .addHelpText('after', example('./wherry doctor'))
   .action(async (options) => (await import('./doctor.ts')).doctor(options))
 
 program
   .command('test')
-  .description('install what the tests need and run them, all or those whose name or path matches')
-  .argument('[names...]')
+  .description('install what the tests need and run them: all, or those whose path has a name in it')
+  .argument('[names...]', 'parts of paths, or the checks lint and types')
+  .addHelpText('after', example('./wherry test', './wherry test lint types', './wherry test store/ golden'))
   .action(async (names) => (await import('./test.ts')).test(names))
+
+// Whoever reads our output may stop reading: `./wherry up | head`.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 try {
   await program.parseAsync()

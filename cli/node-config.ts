@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import type { KeyPair } from '../lambdas/api/certificates.ts'
 import type { Keys } from '../lambdas/api/keys.ts'
 import type { AgentConfig } from '../node-agent/config.ts'
-import { type Cluster, hostAddress, type Paths, writeAtomically } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import { writeAtomically } from './files.ts'
+import { hostAddress } from './machine-address.ts'
+import type { Paths } from './paths.ts'
 
 const RENEW_BEFORE_MS = 30 * 24 * 3600 * 1000
 
@@ -16,47 +19,57 @@ export function nodeConfigFile(paths: Paths): string {
 export async function writeNodeConfig(what: { paths: Paths; cluster: Cluster; keys: Keys }): Promise<string> {
   const { paths, cluster, keys } = what
   mkdirSync(paths.node, { recursive: true, mode: 0o700 })
-  const nodeIP = hostAddress()
-  const files = {
-    caFile: join(paths.node, 'ca.crt'),
-    certFile: join(paths.node, 'node.crt'),
-    keyFile: join(paths.node, 'node.key'),
-    proxyCertFile: join(paths.node, 'proxy.crt'),
-    proxyKeyFile: join(paths.node, 'proxy.key')
-  }
-  writeAtomically(files.caFile, keys.authority)
+  const config = nodeConfig(paths, cluster)
+  writeAtomically(config.caFile, keys.authority)
   const renew = renewal(keys.authority)
-  await renew(files.certFile, files.keyFile, () =>
+  await renew(config.certFile, config.keyFile, () =>
     keys.issueServingCertificate({
       commonName: `system:node:${cluster.nodeName}`,
       organizations: ['system:nodes'],
-      hosts: [cluster.nodeName, nodeIP, '127.0.0.1']
+      hosts: [cluster.nodeName, config.nodeIP, '127.0.0.1']
     })
   )
-  await renew(files.proxyCertFile, files.proxyKeyFile, () =>
+  await renew(config.proxyCertFile, config.proxyKeyFile, () =>
     keys.issueClientCertificate({ commonName: 'system:kube-proxy' })
   )
-  const config: AgentConfig = {
-    ...files,
-    nodeName: cluster.nodeName,
-    dataDir: paths.node,
-    apiServer: `https://127.0.0.1:${cluster.port}`,
-    podCIDR: firstNodeCIDR(cluster.podCIDR),
-    serviceCIDR: cluster.serviceCIDR,
-    clusterDNS: cluster.clusterDNS,
-    clusterDomain: cluster.clusterDomain,
-    nodeIP,
-    kubeletPort: 0,
-    clusterName: cluster.name
-  }
   writeAtomically(nodeConfigFile(paths), `${JSON.stringify(config, null, 2)}\n`)
   return nodeConfigFile(paths)
 }
 
-/** The node's config of the last start, for commands that clean up after it. */
-export function readNodeConfig(paths: Paths): AgentConfig | undefined {
-  const file = nodeConfigFile(paths)
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as AgentConfig) : undefined
+/** The config of this machine's node, which follows from the cluster. */
+export function nodeConfig(paths: Paths, cluster: Cluster) {
+  const { nodeName, name, serviceCIDR, clusterDNS, clusterDomain, port } = cluster
+  const at = (file: string) => join(paths.node, file)
+  const level = process.env.WHERRY_LOG_LEVEL
+  return {
+    caFile: at('ca.crt'),
+    certFile: at('node.crt'),
+    keyFile: at('node.key'),
+    proxyCertFile: at('proxy.crt'),
+    proxyKeyFile: at('proxy.key'),
+    nodeName,
+    dataDir: paths.node,
+    apiServer: `https://127.0.0.1:${port}`,
+    podCIDR: firstNodeCIDR(cluster.podCIDR),
+    serviceCIDR,
+    clusterDNS,
+    clusterDomain,
+    nodeIP: hostAddress(),
+    kubeletPort: 0,
+    clusterName: name,
+    ...(level === undefined ? {} : { logLevel: level })
+  } satisfies AgentConfig
+}
+
+/** What a node of this folder has left on the machine, if there ever was one: for `down`, whatever files are damaged. */
+export function formerNode(paths: Paths, cluster: Cluster | undefined): AgentConfig | undefined {
+  if (!existsSync(paths.node)) return undefined
+  if (cluster !== undefined) return nodeConfig(paths, cluster)
+  try {
+    return JSON.parse(readFileSync(nodeConfigFile(paths), 'utf8')) as AgentConfig
+  } catch {
+    return undefined
+  }
 }
 
 /** The first /24 of the cluster's /16. */

@@ -1,6 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { CliError } from './errors.ts'
 import type { Progress } from './terminal.ts'
 
@@ -42,10 +41,21 @@ export function machineProblems(): readonly string[] {
   const problems: string[] = []
   if (process.platform !== 'linux') return [`a node needs Linux, this is ${process.platform}`]
   if (!isRoot()) problems.push('a node needs root')
-  const groups = readFileSync('/proc/filesystems', 'utf8')
-  if (!groups.includes('overlay') && !loadModule('overlay')) problems.push('the kernel has no overlay file system')
-  if (!existsSync('/sys/fs/cgroup')) problems.push('cgroups are not mounted at /sys/fs/cgroup')
+  const systems = readFileSync('/proc/filesystems', 'utf8')
+  if (!systems.includes('overlay') && !loadModule('overlay')) problems.push('the kernel has no overlay file system')
+  if (!existsSync('/sys/fs/cgroup/cgroup.controllers') && !existsSync('/sys/fs/cgroup/memory'))
+    problems.push('cgroups are not mounted at /sys/fs/cgroup')
   return problems
+}
+
+/** Throws where this machine cannot run a node. */
+export function requireMachine(): void {
+  const problems = machineProblems()
+  if (problems.length === 0) return
+  const hint = isRoot()
+    ? 'start only the control plane with --control-plane-only'
+    : 'run it as root (sudo ./wherry ...), or start only the control plane with --control-plane-only'
+  throw new CliError(problems.join('; '), { hint })
 }
 
 function loadModule(name: string): boolean {
@@ -59,49 +69,64 @@ export async function install(needs: readonly Need[], progress: Progress): Promi
   const packages = wanted.map((need) => need.package)
   const names = wanted.map((need) => need.what).join(', ')
   if (!isRoot() || !existsSync('/usr/bin/apt-get')) {
-    throw new CliError(`missing on this machine: ${names}`, { hint: `install the packages ${packages.join(' ')}` })
+    const how = existsSync('/usr/bin/apt-get') ? `run as root: ${aptLine(packages)}` : 'install them with your system'
+    throw new CliError(`missing on this machine: ${names}`, { hint: how })
   }
-  await progress.step(`installing ${packages.join(' ')}`, async () => {
-    apt(['update', '-qq'])
-    apt(['install', '-y', '-qq', '--no-install-recommends', ...packages])
-  })
-  const still = missing(needs)
-  if (still.length > 0)
-    throw new CliError(
-      `apt installed the packages, but these are still missing: ${still.map((need) => need.what).join(', ')}`
-    )
-}
-
-function apt(args: readonly string[]): void {
-  const result = spawnSync('apt-get', args, {
-    encoding: 'utf8',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  })
-  if (result.status === 0) return
-  const said = `${result.stderr ?? ''}${result.error?.message ?? ''}`.trim().split('\n').slice(-3).join(' ')
-  throw new CliError(`apt-get ${args[0]} failed: ${said}`, {
-    hint: 'see what it says, mend it, and run the command again'
-  })
-}
-
-/** Throws when nobody could listen there. */
-export async function requirePort(port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', (error: NodeJS.ErrnoException) => {
-      const why =
-        error.code === 'EACCES'
-          ? 'may not be used without root'
-          : error.code === 'EADDRINUSE'
-            ? 'is already taken'
-            : error.message
-      reject(new CliError(`port ${port} ${why}`, { hint: 'choose another with --port' }))
+  progress.say(`  installing ${packages.join(' ')} ...`)
+  await progress.step(`installed ${packages.length} package${packages.length === 1 ? '' : 's'}`, async () => {
+    // One broken source must not keep us from the packages of the others.
+    const update = await apt(['update'])
+    const { ok, said } = await apt(['install', '--yes', '--no-install-recommends', ...packages])
+    if (ok) return
+    throw new CliError(`apt-get could not install ${packages.join(' ')}: ${said || update.said}`, {
+      hint: `mend what it says, then try: ${aptLine(packages)}`
     })
-    probe.listen({ port, host: '0.0.0.0', exclusive: true }, () => probe.close(() => resolve()))
   })
+  const still = missing(needs).map((need) => need.what)
+  if (still.length > 0) throw new CliError(`apt installed the packages, but these are not there: ${still.join(', ')}`)
 }
 
-export function isExecutable(path: string): boolean {
+export function aptLine(packages: readonly string[]): string {
+  return `apt-get install ${packages.join(' ')}`
+}
+
+const APT_ENV = {
+  DEBIAN_FRONTEND: 'noninteractive',
+  // Ubuntu's needrestart would restart services of this machine, and ask.
+  NEEDRESTART_SUSPEND: '1',
+  // Debian's containerd package starts a containerd for the machine. Ours is private, and nobody asked for another.
+  SYSTEMD_OFFLINE: '1',
+  LC_ALL: 'C.UTF-8'
+}
+
+/** How long apt waits, in seconds, for another apt: fresh machines like to update themselves. */
+const APT_WAIT_S = 120
+
+async function apt(args: readonly string[]): Promise<{ ok: boolean; said: string }> {
+  const options = ['--quiet=2', '--option', `DPkg::Lock::Timeout=${APT_WAIT_S}`]
+  const child = spawn('apt-get', [...options, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...APT_ENV }
+  })
+  let said = ''
+  // dpkg tells of its failures on standard output.
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  const ok = await new Promise<boolean>((resolve) => {
+    child.once('error', () => resolve(false))
+    child.once('close', (code) => resolve(code === 0))
+  })
+  return { ok, said: failureOf(said) }
+}
+
+/** The lines of apt's output that tell what went wrong. */
+export function failureOf(output: string): string {
+  const lines = output.split('\n').map((line) => line.trim())
+  const errors = lines.filter((line) => /^(E:|dpkg: error|.*: error:)/.test(line))
+  const words = errors.length > 0 ? errors : lines.filter((line) => line !== '').slice(-3)
+  return words.map((line) => line.replace(/^E: /, '')).join('; ')
+}
+
+function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return true

@@ -1,16 +1,23 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
-import { type Paths, writeAtomically } from './cluster.ts'
 import { CliError } from './errors.ts'
+import { codeOf, writeAtomically } from './files.ts'
+import { dataDirFlag, type Paths } from './paths.ts'
+
+/** A process as it can be found again: a pid alone may have been given to another one meanwhile. */
+export interface ProcessRecord {
+  readonly pid: number
+  /** When it started, in clock ticks since boot. */
+  readonly startTicks: string
+}
 
 /** What `up` writes into run.json for the other commands. */
-export interface Running {
-  readonly pid: number
-  /** When that process started, in clock ticks since boot: a pid alone may have been given to another. */
-  readonly startTicks: string
+export interface Running extends ProcessRecord {
   readonly url: string
   readonly controlPlaneOnly: boolean
+  /** False while it starts. */
+  readonly ready: boolean
 }
 
 export function writeRunning(paths: Paths, running: Omit<Running, 'pid' | 'startTicks'>): void {
@@ -22,17 +29,36 @@ export function clearRunning(paths: Paths): void {
   rmSync(paths.run, { force: true })
 }
 
-/** The `up` that runs on this folder now, if any. */
+/** The `up` that runs, or starts, on this folder now, if any. */
 export function readRunning(paths: Paths): Running | undefined {
+  return readProcess<Running>(paths.run)
+}
+
+/** The `up` that a command needs; throws where none runs. */
+export function requireRunning(paths: Paths): Running {
+  const running = readRunning(paths)
+  if (running === undefined) {
+    throw new CliError(`no cluster runs on ${paths.dir}`, {
+      hint: `start it with: ./wherry up --detach${dataDirFlag(paths)}`
+    })
+  }
+  if (running.ready) return running
+  throw new CliError(`the cluster in ${paths.dir} is still starting`, {
+    hint: `wait for it; its log is ${paths.log}`
+  })
+}
+
+/** The process that a file records, as long as that very process lives. */
+export function readProcess<T extends ProcessRecord>(file: string): T | undefined {
   try {
-    const running = JSON.parse(readFileSync(paths.run, 'utf8')) as Running
-    return isAlive(running) ? running : undefined
+    const record = JSON.parse(readFileSync(file, 'utf8')) as T
+    return isAlive(record) ? record : undefined
   } catch {
     return undefined
   }
 }
 
-export function isAlive(process: { readonly pid: number; readonly startTicks: string }): boolean {
+export function isAlive(process: ProcessRecord): boolean {
   const ticks = startTicks(process.pid)
   return ticks !== undefined && ticks === process.startTicks
 }
@@ -56,20 +82,20 @@ export async function lockFolder(paths: Paths): Promise<Server> {
   const name = `\0wherry/${createHash('sha256').update(paths.dir).digest('hex')}`
   const server = createServer((socket) => socket.destroy())
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE') return reject(error)
-      const other = readRunning(paths)
-      reject(
-        new CliError(
-          `${paths.dir} is already in use${other === undefined ? '' : ` by process ${other.pid} (${other.url})`}`,
-          {
-            hint: `stop it with: ./wherry down --data-dir ${paths.dir}`
-          }
-        )
-      )
-    })
+    server.once('error', (error) => reject(codeOf(error) === 'EADDRINUSE' ? inUse(paths) : error))
     server.listen(name, resolve)
   })
   server.unref()
   return server
+}
+
+function inUse(paths: Paths): CliError {
+  const other = readRunning(paths)
+  const by =
+    other === undefined
+      ? ' by a ./wherry that is starting or stopping it'
+      : ` by process ${other.pid} (${other.url}${other.ready ? '' : ', starting'})`
+  return new CliError(`${paths.dir} is already in use${by}`, {
+    hint: `stop it with: ./wherry down${dataDirFlag(paths)}`
+  })
 }

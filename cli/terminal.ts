@@ -1,4 +1,5 @@
 import { CliError } from './errors.ts'
+import { fileFailure } from './files.ts'
 
 /** Where a command's progress goes: the terminal, or the parent of a detached `up`. */
 export interface Progress {
@@ -21,13 +22,24 @@ export function progressTo(write: (line: string) => void): Progress {
 
 export const terminal: Progress = progressTo((line) => process.stdout.write(`${line}\n`))
 
-/** Prints a failure as a person wants to read it, and returns the exit code. */
+export interface Explanation {
+  readonly message: string
+  readonly hint?: string | undefined
+  readonly exitCode: number
+}
+
+/** A failure as a person wants to read it. What we did not foresee is a bug: its stack helps to report it. */
+export function explain(error: unknown): Explanation {
+  const known = fileFailure(error)
+  if (known instanceof CliError) return known
+  if (known instanceof Error && known.name === 'ApiError') return { message: known.message, exitCode: 1 }
+  return { message: known instanceof Error ? (known.stack ?? known.message) : String(known), exitCode: 1 }
+}
+
+/** Prints a failure, and returns the exit code. */
 export function reportFailure(error: unknown): number {
-  if (error instanceof CliError) {
-    process.stderr.write(`wherry: ${error.message}\n`)
-    if (error.hint !== undefined) process.stderr.write(`        ${error.hint}\n`)
-    return error.exitCode
-  }
-  process.stderr.write(`wherry: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-  return 1
+  const { message, hint, exitCode } = explain(error)
+  process.stderr.write(`wherry: ${message}\n`)
+  if (hint !== undefined) process.stderr.write(`        ${hint.replaceAll('\n', '\n        ')}\n`)
+  return exitCode
 }

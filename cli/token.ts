@@ -1,21 +1,24 @@
 import { silentLog, systemPorts } from '../core/system-ports.ts'
 import { openKeys } from '../lambdas/api/keys.ts'
-import { pathsOf, readCluster } from './cluster.ts'
+import { requireCluster } from './cluster.ts'
 import { CliError } from './errors.ts'
+import { damagedKeys } from './key-files.ts'
+import { pathsOf } from './paths.ts'
 
 export interface TokenOptions {
   readonly dataDir: string
   readonly user: string
   readonly group: readonly string[]
+  /** Seconds. */
   readonly duration: number
 }
 
 /** Prints a token signed with the cluster's key. Works whether or not the cluster runs. */
 export async function token(options: TokenOptions): Promise<void> {
   const paths = pathsOf(options.dataDir)
-  if (readCluster(paths) === undefined) {
-    throw new CliError(`there is no cluster in ${paths.dir}`, { hint: 'start one with: ./wherry up' })
-  }
+  requireCluster(paths)
+  const damaged = damagedKeys(paths.keys).find(({ file }) => file.endsWith('user-token.key'))
+  if (damaged !== undefined) throw new CliError(`${damaged.file} is damaged`, { hint: damaged.mend })
   const keys = await openKeys(paths.keys, systemPorts(silentLog))
   const text = await keys.mintUserToken({
     user: options.user,

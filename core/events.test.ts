@@ -102,13 +102,16 @@ test('a counted event that has expired is written anew', async () => {
   expect(eventIn(requests[1]).count).toBe(1)
 })
 
-test('beyond ten different messages within ten minutes, they are combined into one event', async () => {
+test('from ten different messages within ten minutes on, they are combined into one event', async () => {
   const { recorder, requests } = setUp()
   for (let i = 1; i <= 12; i += 1) recorder.event(pod, 'Normal', 'Created', `pod ${i}`)
   await recorder.flush()
-  expect(requests.map(({ method }) => method)).toEqual([...Array(11).fill('POST'), 'PATCH'])
-  expect(requests[10]).toMatchObject({ body: { message: '(combined from similar events): pod 11' } })
-  expect(requests[11]).toMatchObject({ body: { message: '(combined from similar events): pod 12', count: 2 } })
+  expect(requests.map(({ method }) => method)).toEqual([...Array(10).fill('POST'), 'PATCH', 'PATCH'])
+  expect(requests[8]).toMatchObject({ body: { message: 'pod 9', reportingComponent: 'deployment-controller' } })
+  expect(requests[9]).toMatchObject({
+    body: { message: '(combined from similar events): pod 10', reportingComponent: '' }
+  })
+  expect(requests[11]).toMatchObject({ body: { message: '(combined from similar events): pod 12', count: 3 } })
 })
 
 test('one object has 25 events at once, and one more every five minutes', async () => {

@@ -28,6 +28,7 @@ export interface EventRecorderOptions {
 /** Numbers of client-go's EventCorrelator. */
 const COMBINE_AFTER = 10
 const COMBINE_WITHIN_MS = 600_000
+const COMBINED = '(combined from similar events): '
 const SPAM_BURST = 25
 const SPAM_REFILL_MS = 300_000
 const REMEMBERED = 4096
@@ -122,9 +123,9 @@ function createCorrelator(now: () => number) {
     const group = recall(groups, key, () => ({ messages: new Set<string>(), last: at }))
     if (at - group.last > COMBINE_WITHIN_MS) group.messages.clear()
     group.last = at
-    if (group.messages.size < COMBINE_AFTER || group.messages.has(message)) group.messages.add(message)
-    if (group.messages.size < COMBINE_AFTER || group.messages.has(message)) return message
-    return `(combined from similar events): ${message}`
+    // The tenth of different messages is the first that is combined.
+    if (group.messages.size < COMBINE_AFTER - 1) group.messages.add(message)
+    return group.messages.has(message) ? message : `${COMBINED}${message}`
   }
 
   return {
@@ -137,7 +138,7 @@ function createCorrelator(now: () => number) {
     /** The event that this occurrence continues; a fresh one has count 0. All combined messages are one series. */
     series(occurrence: Occurrence): Series {
       const { reference, type, reason, message, at } = occurrence
-      const text = message.startsWith('(combined from similar events)') ? '' : message
+      const text = message.startsWith(COMBINED) ? '' : message
       const key = `${objectKey(reference)}|${reference.fieldPath ?? ''}|${type}|${reason}|${text}`
       const known = recall(series, key, () => fresh(reference, at))
       if (at - known.last > SERIES_MS) Object.assign(known, fresh(reference, at))
@@ -202,6 +203,8 @@ async function write(options: EventRecorderOptions, occurrence: Occurrence, seri
 
 function eventOf(options: EventRecorderOptions, occurrence: Occurrence, series: Series): Event {
   const { component, host } = options
+  // What client-go combines has lost its reporter.
+  const isCombined = occurrence.message.startsWith(COMBINED)
   return {
     metadata: { name: series.name, namespace: series.namespace },
     involvedObject: occurrence.reference,
@@ -212,8 +215,8 @@ function eventOf(options: EventRecorderOptions, occurrence: Occurrence, series: 
     lastTimestamp: timestamp(occurrence.at),
     count: 1,
     type: occurrence.type,
-    reportingComponent: component,
-    reportingInstance: host ?? ''
+    reportingComponent: isCombined ? '' : component,
+    reportingInstance: isCombined ? '' : (host ?? '')
   }
 }
 

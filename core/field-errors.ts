@@ -50,6 +50,11 @@ export function notFound(field: string, value: unknown): FieldError {
   return { type: 'FieldValueNotFound', field, value }
 }
 
+/** A check that could not be made. */
+export function internal(field: string, detail: string): FieldError {
+  return { type: 'InternalError', field, detail }
+}
+
 /** `most`: bytes. */
 export function tooLong(field: string, most: number): FieldError {
   return { type: 'FieldValueTooLong', field, detail: `may not be more than ${most} bytes` }

@@ -17,8 +17,9 @@ export function regexError(message: string, format: string, ...examples: string[
   return `${message} (${examples.length === 0 ? '' : `e.g. ${shown}`}regex used for validation is '${format}')`
 }
 
-export function maxLengthError(most: number): string {
-  return `must be no more than ${most} bytes`
+/** Bytes in any case; Kubernetes' older checks call them characters. */
+export function maxLengthError(most: number, unit: 'bytes' | 'characters' = 'characters'): string {
+  return `must be no more than ${most} ${unit}`
 }
 
 export function rangeError(least: number, most: number): string {
@@ -27,6 +28,7 @@ export function rangeError(least: number, most: number): string {
 
 interface Shape {
   readonly most: number
+  readonly unit?: 'bytes'
   readonly pattern: RegExp
   readonly error: string
 }
@@ -40,11 +42,15 @@ function shape(most: number, format: string, words: { message: string; examples:
   }
 }
 
+function inBytes(...of: Parameters<typeof shape>): Shape {
+  return { ...shape(...of), unit: 'bytes' }
+}
+
 function check(value: string, rule: Shape): Complaints {
   const long = value.length * 3 > rule.most && byteLength(value) > rule.most
   const wrong = !rule.pattern.test(value)
   if (!long && !wrong) return NONE
-  return [...(long ? [maxLengthError(rule.most)] : []), ...(wrong ? [rule.error] : [])]
+  return [...(long ? [maxLengthError(rule.most, rule.unit)] : []), ...(wrong ? [rule.error] : [])]
 }
 
 const LABEL_1123 = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
@@ -67,17 +73,19 @@ const label1035 = shape(63, LABEL_1035, {
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
   examples: ['my-name', 'abc-123']
 })
+/** As the prefix of a label's key. */
+const prefix1123: Shape = { ...subdomain1123, unit: 'bytes' }
 const wildcard1123 = shape(253, `\\*\\.${SUBDOMAIN_1123}`, {
   message:
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
   examples: ['*.example.com']
 })
-const labelKeyName = shape(63, LABEL_KEY, {
+const labelKeyName = inBytes(63, LABEL_KEY, {
   message:
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
   examples: ['MyName', 'my.name', '123-abc']
 })
-const labelValue = shape(63, `(${LABEL_KEY})?`, {
+const labelValue = inBytes(63, `(${LABEL_KEY})?`, {
   message:
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
   examples: ['MyValue', 'my_value', '12345']
@@ -127,7 +135,7 @@ export function isQualifiedName(value: string): Complaints {
       `a valid label key ${labelKeyName.error} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`
     ]
   const prefix = value.slice(0, slash)
-  const errors = prefix === '' ? ['must be non-empty'] : isDNS1123Subdomain(prefix)
+  const errors = prefix === '' ? ['must be non-empty'] : check(prefix, prefix1123)
   const rest = nameComplaints(value.slice(slash + 1))
   return errors.length === 0 ? rest : [...errors.map((error) => `prefix part ${error}`), ...rest]
 }

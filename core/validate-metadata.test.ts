@@ -52,7 +52,7 @@ describe('a new object', () => {
       'a long name',
       { namespaced: false },
       { name: 'a'.repeat(254) },
-      [`metadata.name: Invalid value: "${'a'.repeat(254)}": must be no more than 253 bytes`]
+      [`metadata.name: Invalid value: "${'a'.repeat(254)}": must be no more than 253 characters`]
     ],
     ['a prefix may end in a dash', { namespaced: false }, { name: 'ab-x', generateName: 'ab-' }, []],
     [

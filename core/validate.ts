@@ -18,17 +18,21 @@ export interface Decoded {
 
 export type DecodedKind = Pick<Kind, 'kind' | 'version' | 'schema'>
 
+interface How {
+  readonly mode: FieldValidation
+  /** The JSON that the value came from. */
+  readonly text?: string | undefined
+  /** Further problems that Strict refuses; they fit into no header, so that Warn is silent about them. */
+  readonly strict?: readonly string[]
+}
+
 /**
  * Reads a value as an object of the kind. `how.text` is the JSON that the value came from, where there is one: its
  * duplicate keys are found there. Throws BadRequest with kube-apiserver's text for wrong types and, with Strict, for
  * unknown and duplicate fields. A kind without a schema takes any object.
  */
-export function decode(
-  kind: DecodedKind,
-  value: unknown,
-  how: FieldValidation | { readonly mode: FieldValidation; readonly text?: string | undefined } = 'Ignore'
-): Decoded {
-  const { mode, text } = typeof how === 'string' ? { mode: how, text: undefined } : how
+export function decode(kind: DecodedKind, value: unknown, how: FieldValidation | How = 'Ignore'): Decoded {
+  const { mode, text, strict = [] }: How = typeof how === 'string' ? { mode: how } : how
   const { object, unknown } = decodeObject(kind, value)
   if (mode === 'Ignore') return { object, warnings: [] }
   const duplicates = text === undefined ? [] : duplicateKeys(text)
@@ -36,8 +40,8 @@ export function decode(
     ...unknown.map((field) => `unknown field ${goQuote(field)}`),
     ...duplicates.map((field) => `duplicate field ${goQuote(field)}`)
   ]
-  if (mode === 'Strict' && warnings.length > 0)
-    throw cannotHandle(kind, `strict decoding error: ${warnings.join(', ')}`)
+  if (mode === 'Strict' && warnings.length + strict.length > 0)
+    throw cannotHandle(kind, `strict decoding error: ${[...strict, ...warnings].join(', ')}`)
   return { object, warnings }
 }
 

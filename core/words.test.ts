@@ -124,7 +124,7 @@ describe('names', () => {
     [isDNS1123Label, 'a.b', /^must not contain dots$/],
     [isDNS1123Label, 'A', /^a lowercase RFC 1123 label must consist/],
     [isDNS1123Label, 'a\n', /^a lowercase RFC 1123 label must consist/],
-    [isDNS1123Label, 'a'.repeat(64), /^must be no more than 63 bytes$/],
+    [isDNS1123Label, 'a'.repeat(64), /^must be no more than 63 characters$/],
     [isDNS1123Subdomain, 'a.b-c.1', undefined],
     [isDNS1123Subdomain, 'a..b', /subdomain must consist/],
     [isDNS1035Label, '1a', /DNS-1035 label/],

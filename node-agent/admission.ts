@@ -1,7 +1,8 @@
 /** What the node refuses though the scheduler, or somebody who went round it, sent it here. Pure. */
 
-import type { Container, NodeSelectorTerm, Pod } from '../core/kinds/types.ts'
-import { addQuantity, compareQuantity, parseQuantity, type Quantity, ZERO } from '../core/quantity.ts'
+import { podRequests } from '../core/kinds/pod-resources.ts'
+import type { NodeSelectorTerm, Pod, Taint, Toleration } from '../core/kinds/types.ts'
+import { quantityMilli, quantityNumber } from '../core/quantity.ts'
 import { labelSelectorMatcher } from '../core/selector.ts'
 import { isSidecar, isTerminalPhase } from './pod/input.ts'
 
@@ -9,6 +10,7 @@ export interface NodeFit {
   readonly allocatable: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
   readonly nodeName: string
+  readonly taints?: readonly Taint[] | undefined
   /** The pods that the node has taken before this one. */
   readonly others: readonly Pod[]
 }
@@ -20,37 +22,107 @@ export interface Rejection {
 
 /** undefined: the node takes it. */
 export function admit(pod: Pod, node: NodeFit): Rejection | undefined {
+  const unsupported = forbiddenSysctl(pod) ?? otherSystem(pod, node)
+  if (unsupported !== undefined) return unsupported
   const others = node.others.filter((other) => !isTerminalPhase(other.status?.phase))
   const full = lacking(pod, { ...node, others })
   if (full !== undefined) return full
   if (!matchesNode(pod, node)) {
     const message = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
-    return { reason: 'NodeAffinity', message: `Pod was rejected: ${message}` }
+    return { reason: 'NodeAffinity', message }
   }
   if (portsTaken(pod, others)) {
     const message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
-    return { reason: 'NodePorts', message: `Pod was rejected: ${message}` }
+    return { reason: 'NodePorts', message }
+  }
+  if (!toleratesNoExecute(pod, node.taints ?? [])) {
+    const message = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+    return { reason: 'TaintToleration', message }
   }
   return undefined
+}
+
+/** Those that are the pod's own and do not touch other pods (kubelet's safe_sysctls.go), by the namespace they are of. */
+const SAFE_SYSCTLS: Readonly<Record<string, 'IPC' | 'Net'>> = {
+  'kernel.shm_rmid_forced': 'IPC',
+  'net.ipv4.ip_local_port_range': 'Net',
+  'net.ipv4.tcp_syncookies': 'Net',
+  'net.ipv4.ping_group_range': 'Net',
+  'net.ipv4.ip_unprivileged_port_start': 'Net',
+  'net.ipv4.ip_local_reserved_ports': 'Net',
+  'net.ipv4.tcp_keepalive_time': 'Net',
+  'net.ipv4.tcp_fin_timeout': 'Net',
+  'net.ipv4.tcp_keepalive_intvl': 'Net',
+  'net.ipv4.tcp_keepalive_probes': 'Net',
+  'net.ipv4.tcp_rmem': 'Net',
+  'net.ipv4.tcp_wmem': 'Net'
+}
+
+function forbiddenSysctl({ spec }: Pod): Rejection | undefined {
+  for (const { name } of spec?.securityContext?.sysctls ?? []) {
+    const normal = normalSysctl(name)
+    const namespace = SAFE_SYSCTLS[normal]
+    const shared = namespace === 'IPC' ? spec?.hostIPC === true : spec?.hostNetwork === true
+    if (namespace !== undefined && !shared) continue
+    const problem = namespace === undefined ? 'not allowlisted' : `not allowed with host ${namespace} enabled`
+    const shown = namespace === undefined ? name : normal
+    return { reason: 'SysctlForbidden', message: `forbidden sysctl: ${JSON.stringify(shown)} ${problem}` }
+  }
+  return undefined
+}
+
+/** "net/ipv4/tcp_rmem" is another way to write "net.ipv4.tcp_rmem": the first separator says which way it is. */
+function normalSysctl(name: string): string {
+  if (/^[^./]*\./.test(name) || !name.includes('/')) return name
+  return name.replace(/[./]/g, (separator) => (separator === '/' ? '.' : '/'))
+}
+
+/** The node is of another kind than the pod asks for. */
+function otherSystem({ metadata, spec }: Pod, node: NodeFit): Rejection | undefined {
+  const label = metadata.labels?.['kubernetes.io/os']
+  if (label !== undefined && label !== (node.labels['kubernetes.io/os'] ?? 'linux')) {
+    const message = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
+    return { reason: 'PodOSSelectorNodeLabelDoesNotMatch', message }
+  }
+  if (spec?.os !== undefined && spec.os.name !== 'linux') {
+    return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" }
+  }
+  if (spec?.securityContext?.supplementalGroupsPolicy === 'Strict') {
+    const message = 'SupplementalGroupsPolicy=Strict is not supported in this node'
+    return { reason: 'SupplementalGroupsPolicyNotSupported', message }
+  }
+  return undefined
+}
+
+function toleratesNoExecute(pod: Pod, taints: readonly Taint[]): boolean {
+  const tolerations = pod.spec?.tolerations ?? []
+  return taints.every((taint) => taint.effect !== 'NoExecute' || tolerations.some((one) => tolerates(one, taint)))
+}
+
+function tolerates(toleration: Toleration, taint: Taint): boolean {
+  const { effect = '', key = '', operator = 'Equal', value = '' } = toleration
+  if (effect !== '' && effect !== taint.effect) return false
+  if (key !== '' && key !== taint.key) return false
+  if (operator === 'Exists') return true
+  return operator === 'Equal' && key !== '' && value === (taint.value ?? '')
 }
 
 function lacking(pod: Pod, node: NodeFit): Rejection | undefined {
   const most = Number(node.allocatable.pods ?? '110')
   if (node.others.length + 1 > most) return out('pods', { requested: 1, used: node.others.length, capacity: most })
-  const wanted = podRequests(pod)
-  for (const [resource, amount] of wanted) {
-    if (amount.nano === 0n) continue
-    const allocatable = parseQuantity(node.allocatable[resource] ?? '0')
-    let used: Quantity = ZERO
-    for (const other of node.others) used = addQuantity(used, podRequests(other).get(resource) ?? ZERO)
-    if (compareQuantity(addQuantity(used, amount), allocatable) <= 0) continue
-    const count = (quantity: Quantity) => {
-      const nano = Number(quantity.nano)
-      return resource === 'cpu' ? Math.ceil(nano / 1e6) : Math.ceil(nano / 1e9)
-    }
-    return out(resource, { requested: count(amount), used: count(used), capacity: count(allocatable) })
+  for (const [resource, requested] of Object.entries(podRequests(pod))) {
+    // What the node does not know at all is the cluster's, or a driver's: not for the node to count.
+    if (requested === 0 || (isExtended(resource) && node.allocatable[resource] === undefined)) continue
+    const count = resource === 'cpu' ? quantityMilli : quantityNumber
+    const capacity = count(node.allocatable[resource] ?? '0')
+    const used = node.others.reduce((sum, other) => sum + (podRequests(other)[resource] ?? 0), 0)
+    if (used + requested > capacity) return out(resource, { requested, used, capacity })
   }
   return undefined
+}
+
+function isExtended(resource: string): boolean {
+  return resource.includes('/') && !resource.includes('kubernetes.io/') && !resource.startsWith('requests.')
 }
 
 function out(resource: string, sums: { requested: number; used: number; capacity: number }): Rejection {
@@ -58,44 +130,8 @@ function out(resource: string, sums: { requested: number; used: number; capacity
   const numbers = `requested: ${requested}, used: ${used}, capacity: ${capacity}`
   return {
     reason: `OutOf${resource}`,
-    message: `Pod was rejected: Node didn't have enough resource: ${resource}, ${numbers}`
+    message: `Node didn't have enough resource: ${resource}, ${numbers}`
   }
-}
-
-/** Containers together with sidecars, or the largest init container beside the sidecars before it; plus overhead. */
-export function podRequests(pod: Pod): Map<string, Quantity> {
-  const { spec } = pod
-  const total = new Map<string, Quantity>()
-  const sidecars = new Map<string, Quantity>()
-  const peak = new Map<string, Quantity>()
-  for (const container of spec?.containers ?? []) add(total, requestsOf(container))
-  for (const container of spec?.initContainers ?? []) {
-    const requests = requestsOf(container)
-    if (isSidecar(container)) add(sidecars, requests)
-    const beside = new Map(sidecars)
-    if (!isSidecar(container)) add(beside, requests)
-    for (const [name, amount] of beside) raise(peak, name, amount)
-  }
-  add(total, [...sidecars])
-  for (const [name, amount] of peak) raise(total, name, amount)
-  add(
-    total,
-    Object.entries(spec?.overhead ?? {}).map(([name, text]) => [name, parseQuantity(text)])
-  )
-  return total
-}
-
-function requestsOf(container: Container): [string, Quantity][] {
-  return Object.entries(container.resources?.requests ?? {}).map(([name, text]) => [name, parseQuantity(text)])
-}
-
-function add(into: Map<string, Quantity>, amounts: readonly [string, Quantity][]): void {
-  for (const [name, amount] of amounts) into.set(name, addQuantity(into.get(name) ?? ZERO, amount))
-}
-
-function raise(into: Map<string, Quantity>, name: string, amount: Quantity): void {
-  const before = into.get(name)
-  if (before === undefined || compareQuantity(before, amount) < 0) into.set(name, amount)
 }
 
 function matchesNode(pod: Pod, node: NodeFit): boolean {

@@ -13,9 +13,9 @@ import { collectImages } from './images/collect.ts'
 import { createPuller } from './images/puller.ts'
 import { ROTATION, rotateLogs } from './logs/rotate.ts'
 import { type Machine, readMachine, readPressure } from './node/machine.ts'
-import { allocatableOf, nodeLabels } from './node/node-object.ts'
+import { allocatableOf, nodeLabels, runtimeVersion } from './node/node-object.ts'
 import { type Registration, startRegistration } from './node/registration.ts'
-import { createObjects } from './objects.ts'
+import { Objects } from './objects.ts'
 import { PodManager } from './pod-manager.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import { cgroupRootOf } from './runtime/containerd.ts'
@@ -62,14 +62,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let manager: PodManager
   const context: NodeContext = {
     ...shared(options, machine),
-    objects: createObjects(client, ports, (uid) => manager.objectChanged(uid)),
+    objects: new Objects(client, ports, (uid) => manager.objectChanged(uid)),
     services: () => [...known.values()],
     dns: { clusterDNS: config.clusterDNS, clusterDomain: config.clusterDomain, host },
     onGone: (uid) => manager.forget(uid)
   }
   manager = new PodManager(context, {
     nodeName: config.nodeName,
-    labels: () => agent.registration.node()?.metadata.labels ?? nodeLabels(config, machine)
+    labels: () => agent.registration.node()?.metadata.labels ?? nodeLabels(config, machine),
+    taints: () => agent.registration.node()?.spec?.taints ?? []
   })
   const server = await serve(options, manager)
   const registration = register(options, { machine, server, version, signal })
@@ -177,7 +178,7 @@ function register(
         pressure,
         images,
         problem,
-        runtimeVersion: `${at.version.name}://${at.version.version}`,
+        runtimeVersion: runtimeVersion(at.version),
         kubeletPort: at.server.port,
         now: ports.clock.now()
       }

@@ -7,7 +7,7 @@ import { containerConfig } from './containers/config.ts'
 import { ConfigError, environmentOf } from './containers/environment.ts'
 import type { PodPlace } from './containers/fields.ts'
 import { HOOK_MS, hookOf, runHook } from './containers/hooks.ts'
-import type { ContainerStart } from './pod/input.ts'
+import { type ContainerStart, containerNamed } from './pod/input.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import type { PodWorker } from './pod-worker.ts'
 import { type ContainerConfig, type Image, RuntimeError, type SandboxConfig } from './runtime/runtime.ts'
@@ -38,8 +38,7 @@ export class ContainerStarter {
   /** Never throws: what went wrong is remembered as the container's failure. */
   async start(start: ContainerStart, at: StartPlace): Promise<void> {
     const { node, worker } = this
-    const { spec } = worker.pod
-    const container = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].find((c) => c.name === start.name)
+    const container = containerNamed(worker.pod, start.name)
     if (container === undefined) return
     try {
       const answer = await node.puller.ensure({
@@ -92,9 +91,20 @@ export class ContainerStarter {
       environment,
       mounts,
       messageFile,
+      targetId: this.targetOf(container),
       nodeMemory: node.memory,
       seccompFolder: node.folders.seccomp
     })
+  }
+
+  /** Throws ConfigError where an ephemeral container's target does not run. */
+  private targetOf({ name }: Container): string | undefined {
+    const { pod, runtime } = this.worker
+    const target = pod.spec?.ephemeralContainers?.find((one) => one.name === name)?.targetContainerName ?? ''
+    if (target === '') return undefined
+    const found = runtime.containers.find((one) => one.name === target && one.state === 'running')
+    if (found === undefined) throw new ConfigError(`unable to find target container ${target}`)
+    return found.id
   }
 
   private async run(container: Container, config: ContainerConfig, at: StartPlace): Promise<void> {

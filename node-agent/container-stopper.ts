@@ -1,6 +1,6 @@
 /** One container's graceful end: its hook, then SIGTERM, and SIGKILL when the time that both share is over. */
 import { hookOf, runHook } from './containers/hooks.ts'
-import type { ContainerStop } from './pod/input.ts'
+import { type ContainerStop, containerNamed } from './pod/input.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import type { PodWorker } from './pod-worker.ts'
 
@@ -11,9 +11,9 @@ export async function stopContainer(node: NodeContext, worker: PodWorker, stop: 
   const { stopping } = worker.busy
   const overtaking = stopping.has(stop.id)
   stopping.set(stop.id, stop.until)
-  const { spec } = worker.pod
-  const container = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].find((c) => c.name === stop.name)
+  const container = containerNamed(worker.pod, stop.name)
   try {
+    if (stop.replace === true) worker.replaced.add(stop.id)
     if (!overtaking) worker.event(container, 'Normal', { reason: 'Killing', message: stop.message })
     const hook = container === undefined || overtaking ? undefined : hookOf(container, 'preStop')
     let least = 0

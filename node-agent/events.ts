@@ -4,11 +4,10 @@ import type { Container, ObjectReference, Pod } from '../core/kinds/types.ts'
 
 /** Where an event of the container points: spec.containers{name}. */
 export function containerReference(pod: Pod, container: Container): ObjectReference {
-  const isInit = pod.spec?.initContainers?.some((one) => one.name === container.name) === true
-  return {
-    ...podReference(pod),
-    fieldPath: `spec.${isInit ? 'initContainers' : 'containers'}{${container.name}}`
-  }
+  const has = (list: readonly Container[] | undefined) => list?.some((one) => one.name === container.name) === true
+  const kind = has(pod.spec?.initContainers) ? 'initContainers' : 'containers'
+  const field = has(pod.spec?.ephemeralContainers) ? 'ephemeralContainers' : kind
+  return { ...podReference(pod), fieldPath: `spec.${field}{${container.name}}` }
 }
 
 export function podReference(pod: Pod): ObjectReference {

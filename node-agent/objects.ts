@@ -14,89 +14,85 @@ interface Tracked {
   object: Resource | undefined
 }
 
-export interface Objects {
-  /** Reads for one pod, which from then on hears of changes. */
-  readerFor(podUid: string): ObjectReader
-  release(podUid: string): void
-  close(): void
+interface At {
+  readonly namespace: string
+  readonly name: string
 }
 
-/** `onChange`: called with each pod that uses an object that has changed. */
-export function createObjects(client: Client, ports: Ports, onChange: (podUid: string) => void): Objects {
-  const tracked = new Map<string, Tracked>()
+export class Objects {
+  private readonly client: Client
+  private readonly ports: Ports
+  private readonly onChange: (podUid: string) => void
+  private readonly tracked = new Map<string, Tracked>()
 
-  const read = async <T extends Resource>(
-    ref: ResourceRef<T>,
-    at: { readonly namespace: string; readonly name: string },
-    podUid: string
-  ): Promise<T | undefined> => {
+  /** `onChange`: called with each pod that uses an object that has changed. */
+  constructor(client: Client, ports: Ports, onChange: (podUid: string) => void) {
+    this.client = client
+    this.ports = ports
+    this.onChange = onChange
+  }
+
+  /** Reads for one pod, which from then on hears of changes. */
+  readerFor(podUid: string): ObjectReader {
+    return {
+      configMap: (namespace, name) => this.read<ConfigMap>(configMaps, { namespace, name }, podUid),
+      secret: (namespace, name) => this.read<Secret>(secrets, { namespace, name }, podUid)
+    }
+  }
+
+  release(podUid: string): void {
+    for (const [key, entry] of this.tracked) {
+      if (!entry.users.delete(podUid) || entry.users.size > 0) continue
+      entry.stop.abort()
+      this.tracked.delete(key)
+    }
+  }
+
+  close(): void {
+    for (const entry of this.tracked.values()) entry.stop.abort()
+    this.tracked.clear()
+  }
+
+  private async read<T extends Resource>(ref: ResourceRef<T>, at: At, podUid: string): Promise<T | undefined> {
     const key = `${ref.resource}/${at.namespace}/${at.name}`
-    const entry = tracked.get(key) ?? track(ref, at, key)
+    const entry = this.tracked.get(key) ?? this.track(ref, at, key)
     entry.users.add(podUid)
     await entry.first
     return entry.object as T | undefined
   }
 
-  const track = <T extends Resource>(
-    ref: ResourceRef<T>,
-    at: { readonly namespace: string; readonly name: string },
-    key: string
-  ): Tracked => {
-    const stop = new AbortController()
-    const first = client.find(ref, at).then(
+  private track<T extends Resource>(ref: ResourceRef<T>, at: At, key: string): Tracked {
+    const first = this.client.find(ref, at).then(
       (object) => {
         entry.object ??= object
-        watch(ref, at, entry)
+        if (!entry.stop.signal.aborted) this.watch(ref, at, entry)
       },
       (error: unknown) => {
         // Not remembered: the next reader asks again.
-        tracked.delete(key)
+        this.tracked.delete(key)
         throw error
       }
     )
     first.catch(() => {})
-    const entry: Tracked = { users: new Set(), first, stop, object: undefined }
-    tracked.set(key, entry)
+    const entry: Tracked = { users: new Set(), first, stop: new AbortController(), object: undefined }
+    this.tracked.set(key, entry)
     return entry
   }
 
-  const watch = <T extends Resource>(
-    ref: ResourceRef<T>,
-    at: { readonly namespace: string; readonly name: string },
-    entry: Tracked
-  ) => {
+  private watch<T extends Resource>(ref: ResourceRef<T>, at: At, entry: Tracked): void {
     const take = (object: T | undefined) => {
       if (object?.metadata.resourceVersion === entry.object?.metadata.resourceVersion) return
       entry.object = object
-      for (const user of [...entry.users]) onChange(user)
+      for (const user of [...entry.users]) this.onChange(user)
     }
-    const query = { namespace: at.namespace, fieldSelector: `metadata.name=${at.name}` }
-    void reflect(client, ref, {
-      query,
-      ports,
+    void reflect(this.client, ref, {
+      query: { namespace: at.namespace, fieldSelector: `metadata.name=${at.name}` },
+      ports: this.ports,
       signal: entry.stop.signal,
       onSync: (items) => take(items[0]),
       onEvents: (events) => {
         for (const event of events) take(event.type === 'DELETED' ? undefined : event.object)
       }
     })
-  }
-
-  return {
-    readerFor: (podUid) => ({
-      configMap: (namespace, name) => read<ConfigMap>(configMaps, { namespace, name }, podUid),
-      secret: (namespace, name) => read<Secret>(secrets, { namespace, name }, podUid)
-    }),
-    release: (podUid) => {
-      for (const [key, entry] of tracked) {
-        if (!entry.users.delete(podUid) || entry.users.size > 0) continue
-        entry.stop.abort()
-        tracked.delete(key)
-      }
-    },
-    close: () => {
-      for (const entry of tracked.values()) entry.stop.abort()
-      tracked.clear()
-    }
   }
 }

@@ -1,6 +1,6 @@
 /** All pods of this node: what the API wants, what the runtime has, and a worker for each. */
 import type { WatchEvent } from '../core/client.ts'
-import type { Pod } from '../core/kinds/types.ts'
+import type { Pod, Taint } from '../core/kinds/types.ts'
 import { admit } from './admission.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import { PodWorker } from './pod-worker.ts'
@@ -12,6 +12,7 @@ const MOST_EARLY_ENDS = 1000
 export interface ManagerNode {
   readonly nodeName: string
   readonly labels: () => Readonly<Record<string, string>>
+  readonly taints: () => readonly Taint[]
 }
 
 export class PodManager {
@@ -119,7 +120,8 @@ export class PodManager {
     // A pod that an earlier agent took has its start in its status: it stays.
     if (pod.status?.startTime === undefined && pod.metadata.deletionTimestamp === undefined) {
       const { allocatable } = this.context
-      const fit = { allocatable, labels: this.node.labels(), nodeName: this.node.nodeName, others }
+      const { nodeName } = this.node
+      const fit = { allocatable, labels: this.node.labels(), taints: this.node.taints(), nodeName, others }
       worker.rejected = admit(pod, fit)
       if (worker.rejected !== undefined) worker.event(undefined, 'Warning', worker.rejected)
     }

@@ -53,8 +53,11 @@ export interface NodeContext {
   readonly onGone: (podUid: string) => void
 }
 
-const PREPARE_RETRY_MS = 1000
-const SANDBOX_RETRY_MS = 2000
+/** As kubelet tries to mount a volume: at first soon, then ever more rarely. */
+const FIRST_PREPARE_RETRY_MS = 500
+const MAX_PREPARE_RETRY_MS = 122_000
+const FIRST_SANDBOX_RETRY_MS = 2000
+const MAX_SANDBOX_RETRY_MS = 10_000
 const FAILED_RETRY_MS = 500
 const NETWORK_RETRY_MS = 200
 const DELETE_RETRY_MS = 1000
@@ -71,6 +74,8 @@ export class PodTasks {
   private refreshAgain = false
   private renewal: Timer | undefined
   private closed = false
+  private prepareRetryMs = FIRST_PREPARE_RETRY_MS
+  private sandboxRetryMs = FIRST_SANDBOX_RETRY_MS
 
   constructor(node: NodeContext, worker: PodWorker) {
     this.node = node
@@ -176,7 +181,8 @@ export class PodTasks {
     } catch (error) {
       if (!(error instanceof VolumeError || error instanceof ApiError)) throw error
       worker.event(undefined, 'Warning', { reason: 'FailedMount', message: error.message })
-      worker.prepareAfter = node.ports.clock.now() + PREPARE_RETRY_MS
+      worker.prepareAfter = node.ports.clock.now() + this.prepareRetryMs
+      this.prepareRetryMs = Math.min(this.prepareRetryMs * 2, MAX_PREPARE_RETRY_MS)
     }
   }
 
@@ -187,14 +193,16 @@ export class PodTasks {
       worker.sandboxAfter = node.ports.clock.now() + NETWORK_RETRY_MS
       return
     }
-    this.sandbox = this.sandboxConfig(attempt)
     try {
+      this.sandbox = this.sandboxConfig(attempt)
       await node.runtime.runSandbox(this.sandbox)
+      this.sandboxRetryMs = FIRST_SANDBOX_RETRY_MS
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
       const message = `Failed to create pod sandbox: ${text}`
       worker.event(undefined, 'Warning', { reason: 'FailedCreatePodSandBox', message })
-      worker.sandboxAfter = node.ports.clock.now() + SANDBOX_RETRY_MS
+      worker.sandboxAfter = node.ports.clock.now() + this.sandboxRetryMs
+      this.sandboxRetryMs = Math.min(this.sandboxRetryMs * 2, MAX_SANDBOX_RETRY_MS)
     }
   }
 
@@ -203,7 +211,8 @@ export class PodTasks {
     return sandboxConfig(worker.pod, attempt, {
       logs: this.logFolder(),
       cgroupParent: this.cgroup(),
-      dns: dnsOf(worker.pod, node.dns, node.dns.host)
+      dns: dnsOf(worker.pod, node.dns, node.dns.host),
+      clusterDomain: node.dns.clusterDomain
     })
   }
 

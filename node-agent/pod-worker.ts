@@ -6,7 +6,14 @@
 import type { ContainerStatus, Pod, PodStatus } from '../core/kinds/types.ts'
 import type { Timer } from '../core/ports.ts'
 import { type PodEvents, podEvents } from './events.ts'
-import type { Action, Health, PodInput, PodPlan, StartFailure } from './pod/input.ts'
+import {
+  type Action,
+  containerNamed,
+  type Health,
+  type PodInput,
+  type PodPlan,
+  type StartFailure
+} from './pod/input.ts'
 import { planPod } from './pod.ts'
 import { type NodeContext, PodTasks } from './pod-tasks.ts'
 import { Prober } from './probes/prober.ts'
@@ -22,7 +29,9 @@ const LAG_STEPS_MS = [5, 10, 20, 40, 80, 160, 320, 640]
 export class PodWorker {
   readonly uid: string
   pod: Pod
+  /** As the API was told last. */
   status: PodStatus
+  private decided: PodStatus
   /** The pod is no longer in the API; the signal aborts at that moment. */
   gone = false
   readonly goneSignal = new AbortController()
@@ -33,6 +42,7 @@ export class PodWorker {
   endingSince: number | undefined
   rejected: { readonly reason: string; readonly message: string } | undefined
   runtime: PodRuntime = NOTHING
+  readonly replaced = new Set<string>()
   readonly failures = new Map<string, StartFailure>()
   readonly busy = {
     preparing: false,
@@ -59,6 +69,7 @@ export class PodWorker {
     this.pod = pod
     this.uid = pod.metadata.uid ?? ''
     this.status = pod.status ?? {}
+    this.decided = this.status
     this.event = podEvents(node.recorder, () => this.pod)
     const { runtime, ports } = node
     this.prober = new Prober({ runtime, ports, event: this.event, onChange: () => this.look() })
@@ -150,12 +161,15 @@ export class PodWorker {
   }
 
   private input(): PodInput {
-    const { pod, status, runtime, failures, busy, rejected, prepared, prepareAfter, finished, endingSince } = this
+    const { pod, runtime, failures, replaced, busy, rejected, prepared, prepareAfter, finished, endingSince } = this
+    const { phase, reason, message } = this.status
     return {
       pod,
-      status,
+      status: this.decided,
+      reported: { phase, ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) },
       runtime,
       failures,
+      replaced,
       busy,
       rejected,
       prepared,
@@ -170,10 +184,11 @@ export class PodWorker {
     }
   }
 
-  private report({ status, ending }: PodPlan): void {
-    this.status = status
+  private report({ status, reported, ending }: PodPlan): void {
+    this.decided = status
+    this.status = reported
     if (ending) this.endingSince ??= this.node.ports.clock.now()
-    if (!this.gone) this.node.statuses.set(this.pod, status)
+    if (!this.gone) this.node.statuses.set(this.pod, reported)
   }
 
   private probe(): void {
@@ -209,8 +224,7 @@ export class PodWorker {
 
   private act(action: Action): void {
     if (action.do === 'event') {
-      const all = [...(this.pod.spec?.initContainers ?? []), ...(this.pod.spec?.containers ?? [])]
-      const container = all.find((one) => one.name === action.container)
+      const container = action.container === undefined ? undefined : containerNamed(this.pod, action.container)
       this.event(container, action.type, action)
       return
     }

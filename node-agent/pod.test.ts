@@ -193,13 +193,88 @@ describe('sidecars', () => {
 })
 
 describe('probes', () => {
-  const sick = new Map([['c0', { failure: { message: 'm', graceSeconds: undefined } }]])
-  const own = new Map([['c0', { failure: { message: 'm', graceSeconds: 3 } }]])
+  const sick = new Map([['c0', { failure: { probe: 'liveness' as const, graceSeconds: undefined } }]])
+  const own = new Map([['c0', { failure: { probe: 'startup' as const, graceSeconds: 3 } }]])
   test.each<[string, Scene, string[]]>([
     ['a sick container is stopped with the pod’s grace', { containers: [ran('c')], health: sick }, ['stop c0@30s']],
     ['or with the probe’s', { containers: [ran('c')], health: own }, ['stop c0@3s']],
     ['once', { containers: [ran('c')], health: sick, busy: { stopping: new Map([['c0', at(30)]]) } }, []]
   ])('%s', (_, given, expected) => expect(actionsOf(given)).toEqual(expected))
+
+  const told = (given: Scene) => planPod(scene({ health: sick, ...given })).actions.flatMap(messages)
+  const sidecar = { initContainers: [container('s', { restartPolicy: 'Always' })] }
+  test.each<[string, Scene, string[]]>([
+    ['it will run again', { containers: [ran('c')] }, ['Container c failed liveness probe, will be restarted']],
+    [
+      'it will not',
+      { pod: podOf({ restartPolicy: 'Never' }), containers: [ran('c')] },
+      ['Container c failed liveness probe']
+    ],
+    [
+      'a sidecar',
+      {
+        pod: podOf({ restartPolicy: 'Never', ...sidecar }),
+        containers: [ran('s', { id: 'c0' }), ran('c', { id: 'c' })]
+      },
+      ['Init container s failed liveness probe']
+    ]
+  ])('the event: %s', (_, given, expected) => expect(told(given)).toEqual(expected))
+})
+
+function messages(action: Action): string[] {
+  return action.do === 'stop' ? action.containers.map((one) => one.message) : []
+}
+
+describe('a container that the pod now describes otherwise', () => {
+  const pod = podOf({ restartPolicy: 'Never', containers: [container('c', { image: 'i:2' })] })
+  const annotations = { 'wherry.io/image': 'i:1', ...backoff(20) }
+  const old = ran('c', { annotations })
+  const ended = exited('c', 0, { annotations })
+  test('is stopped', () => {
+    const { actions } = planPod(scene({ pod, containers: [old] }))
+    expect(actions).toEqual([
+      {
+        do: 'stop',
+        containers: [
+          {
+            id: 'c0',
+            name: 'c',
+            until: at(30),
+            message: 'Container c definition changed, will be restarted',
+            replace: true
+          }
+        ]
+      }
+    ])
+  })
+  test('and started again without waiting, whatever the policy', () => {
+    const plan = planPod(scene({ pod, containers: [ended], replaced: new Set(['c0']) }))
+    expect(plan.actions.map(shown)).toEqual(['start c#1+0s'])
+    expect(plan.status.phase).toBe('Running')
+  })
+  test('one that had ended before stays so', () => {
+    expect(planPod(scene({ pod, containers: [ended] })).status.phase).toBe('Succeeded')
+  })
+  test('one that nothing is known of is left alone', () => {
+    expect(actionsOf({ pod, containers: [ran('c')] })).toEqual([])
+  })
+})
+
+describe('ephemeral containers', () => {
+  const pod = podOf({ initContainers: [container('i')], ephemeralContainers: [{ name: 'e', image: 'i:1' }] })
+  test.each<[string, Scene, string[]]>([
+    ['start beside everything', { pod, containers: [ran('i')] }, ['start e#0+0s']],
+    ['run once', { pod, containers: [exited('e', 1), ran('i')] }, []],
+    ['end with the pod', { pod: podOf({}, deleted(20)), containers: [ran('e')] }, ['stop e0@20s']]
+  ])('%s', (_, given, expected) => expect(actionsOf(given)).toEqual(expected))
+  test('have a status of their own, and no say in the pod’s', () => {
+    const { status } = planPod(scene({ pod: podOf({ ephemeralContainers: [{ name: 'e' }] }), containers: [ran('c')] }))
+    expect(status.phase).toBe('Running')
+    expect(status.conditions?.find((one) => one.type === 'Ready')?.status).toBe('True')
+    expect(status.containerStatuses?.map((one) => one.name)).toEqual(['c'])
+    expect(status.ephemeralContainerStatuses).toMatchObject([{ name: 'e', ready: false, restartCount: 0 }])
+    expect(status.ephemeralContainerStatuses?.[0]).not.toHaveProperty('started')
+  })
 })
 
 describe('a lost sandbox', () => {
@@ -248,7 +323,7 @@ describe('the end of a pod', () => {
         status: { startTime: '2026-01-01T00:09:00Z' },
         containers: [ran('c')]
       },
-      ['stop c0@30s']
+      ['event DeadlineExceeded', 'stop c0@30s']
     ],
     ['a refused pod just stays', { rejected: { reason: 'OutOfcpu', message: 'm' }, sandboxes: [] }, ['finish']],
     [

@@ -9,6 +9,7 @@ import {
   type ContainerStart,
   type ContainerStop,
   formatPod,
+  isChanged,
   isSidecar,
   isTerminalPhase,
   type PodInput,
@@ -35,7 +36,7 @@ export function planPod(input: PodInput): PodPlan {
   const status = podStatus(input, draft.waiting)
   if (isTerminalPhase(status.phase)) return planEnd(input, { phase: status.phase ?? '', status })
   const { again } = draft
-  return { actions: draft.actions, status, again: earliest(again, deadlineOf(input)), ending: false }
+  return { actions: draft.actions, status, reported: status, again: earliest(again, deadlineOf(input)), ending: false }
 }
 
 /** Why the pod must end, where it must. */
@@ -46,7 +47,7 @@ function endCause(input: PodInput): Parameters<typeof planEnd>[1] | undefined {
     return { phase: status.phase ?? '', reason: status.reason, message: status.message }
   const deadline = deadlineOf(input)
   if (deadline !== undefined && input.now >= deadline) {
-    return { phase: 'Failed', reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE }
+    return { phase: 'Failed', reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE, event: 'DeadlineExceeded' }
   }
   return pod.metadata.deletionTimestamp === undefined ? undefined : {}
 }
@@ -121,12 +122,17 @@ function planContainers(draft: Draft, sandbox: Sandbox): void {
   const starts: ContainerStart[] = []
   const stops: ContainerStop[] = []
   const initialized = spec.containers.some((container) => newestOf(here, container.name) !== undefined)
+  for (const container of spec.ephemeralContainers ?? []) {
+    // They run once, whatever becomes of them.
+    if (newestOf(input.runtime.containers, container.name) === undefined) planStart(draft, container, starts)
+  }
   const done = planInits({ draft, here, starts, stops, initialized })
   if (done || initialized) {
     for (const container of spec.containers) {
       const current = newestOf(here, container.name)
-      if (current?.state === 'running') stops.push(...unhealthy(input, container, current))
-      else if (wantsRun(input.pod, container, current ?? newestOf(input.runtime.containers, container.name)))
+      const last = current ?? newestOf(input.runtime.containers, container.name)
+      if (current?.state === 'running') stops.push(...replacement(input, container, current))
+      else if (wantsRun(input.pod, container, last) || input.replaced.has(last?.id ?? ''))
         planStart(draft, container, starts)
     }
   }
@@ -150,7 +156,7 @@ function planInits(plan: InitPlan): boolean {
   const { input } = draft
   for (const container of input.pod.spec?.initContainers ?? []) {
     const current = newestOf(here, container.name)
-    if (current?.state === 'running') stops.push(...unhealthy(input, container, current))
+    if (current?.state === 'running') stops.push(...replacement(input, container, current))
     if (isSidecar(container)) {
       if (current?.state !== 'running') planStart(draft, container, starts)
       const started = current?.state === 'running' && isStarted(input, container, current)
@@ -173,7 +179,8 @@ function planStart(draft: Draft, container: Container, starts: ContainerStart[])
   const failure = input.failures.get(name)
   const attempts = input.runtime.containers.filter((one) => one.name === name)
   const last = newestOf(attempts, name)
-  const backoff = last?.state === 'exited' ? backoffAfter(last) : NO_BACKOFF
+  const counts = last?.state === 'exited' && !isChanged(container, last)
+  const backoff = counts ? backoffAfter(last) : NO_BACKOFF
   if (backoff.until > input.now) {
     backOff(draft, name, backoff)
     return
@@ -192,7 +199,7 @@ function planStart(draft: Draft, container: Container, starts: ContainerStart[])
 function nextAttempt(input: PodInput, name: string, attempts: readonly RuntimeContainer[]): number {
   if (attempts.length > 0) return Math.max(...attempts.map((one) => one.attempt)) + 1
   const told = statusOf(input.status, name)
-  return told?.containerID === undefined ? 0 : told.restartCount + 1
+  return told?.containerID === undefined ? (told?.restartCount ?? 0) : told.restartCount + 1
 }
 
 function backOff(draft: Draft, name: string, backoff: Backoff): void {
@@ -217,16 +224,29 @@ function imageBackOff(draft: Draft, name: string, later: NonNullable<StartFailur
 }
 
 function statusOf(status: PodStatus, name: string): ContainerStatus | undefined {
-  const all = [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? [])]
+  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = status
+  const all = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses]
   return all.find((one) => one.name === name)
 }
 
-/** Replaces a container whose liveness or startup probe failed. */
-function unhealthy(input: PodInput, container: Container, current: RuntimeContainer): ContainerStop[] {
+/** Stops a container that the pod now describes otherwise, or whose liveness or startup probe failed. */
+function replacement(input: PodInput, container: Container, current: RuntimeContainer): ContainerStop[] {
+  const { pod } = input
+  const isInit = pod.spec?.initContainers?.includes(container) === true
+  if (isInit && !isSidecar(container)) return []
+  if (input.busy.stopping.has(current.id)) return []
+  const changed = isChanged(container, current)
   const failure = input.health.get(current.id)?.failure
-  if (failure === undefined || input.busy.stopping.has(current.id)) return []
-  const grace = failure.graceSeconds ?? input.pod.spec?.terminationGracePeriodSeconds ?? 30
-  return [{ id: current.id, name: container.name, until: input.now + grace * 1000, message: failure.message }]
+  if (!changed && failure === undefined) return []
+  const own = pod.spec?.terminationGracePeriodSeconds ?? 30
+  const grace = changed ? own : (failure?.graceSeconds ?? own)
+  const why = changed ? 'definition changed' : `failed ${failure?.probe} probe`
+  const restarts = changed || (container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always') !== 'Never'
+  const message = isInit
+    ? `Init container ${container.name} ${why}`
+    : `Container ${container.name} ${why}${restarts ? ', will be restarted' : ''}`
+  const stop = { id: current.id, name: container.name, until: input.now + grace * 1000, message }
+  return [changed ? { ...stop, replace: true } : stop]
 }
 
 /** One dead container of each name is kept, for its logs and its last state. */

@@ -130,7 +130,8 @@ async function logs(
 
 /** The id, as in the status, of the container whose log is meant (kubelet's validateContainerLogStatus). */
 export function loggedContainer(status: PodStatus, name: string, previous: boolean): string | undefined {
-  const all = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]
+  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = status
+  const all = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses]
   const found = all.find((one) => one.name === name)
   const last = found?.lastState?.terminated?.containerID
   if (previous) return last

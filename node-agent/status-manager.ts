@@ -124,7 +124,14 @@ export function statusPatch(from: PodStatus, to: PodStatus): Record<string, unkn
 }
 
 /** What is the agent's to remove. */
-const OWNED = new Set(['podIP', 'reason', 'message', 'containerStatuses', 'initContainerStatuses'])
+const OWNED = new Set([
+  'podIP',
+  'reason',
+  'message',
+  'containerStatuses',
+  'initContainerStatuses',
+  'ephemeralContainerStatuses'
+])
 
 function addressPatch(before: unknown, after: unknown): unknown[] {
   const old = (before ?? []) as readonly { ip: string }[]

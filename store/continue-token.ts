@@ -15,6 +15,8 @@ export function encodeToken({ version, after }: Position): string {
 
 /** Throws ApiError BadRequest. The key must lie within the list's prefix. */
 export function decodeToken(token: string, prefix: string): Position {
+  const stray = strayByte(token)
+  if (stray !== undefined) throw invalid(`illegal base64 data at input byte ${stray}`)
   let parsed: unknown
   try {
     parsed = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'))
@@ -31,6 +33,13 @@ export function decodeToken(token: string, prefix: string): Position {
   return { version: v === INCONSISTENT ? undefined : v, after }
 }
 
+/** Where the text stops being base64url without padding; undefined where it is. */
+function strayByte(token: string): number | undefined {
+  const odd = /[^A-Za-z0-9_-]/.exec(token)
+  if (odd !== null) return odd.index
+  return token.length % 4 === 1 ? token.length - 1 : undefined
+}
+
 function invalid(why: string): ApiError {
-  return new ApiError('BadRequest', `continue key is not valid: ${why}`)
+  return new ApiError('BadRequest', `invalid continue token: continue key is not valid: ${why}`)
 }

@@ -10,10 +10,10 @@ import type { Event, Pod, PodSpec, Service } from '../core/kinds/types.ts'
 import { reflect } from '../core/reflector.ts'
 import { silentLog, systemPorts } from '../core/system-ports.ts'
 import { createPuller } from '../node-agent/images/puller.ts'
-import { createObjects } from '../node-agent/objects.ts'
+import { Objects } from '../node-agent/objects.ts'
 import { PodManager } from '../node-agent/pod-manager.ts'
 import type { NodeContext } from '../node-agent/pod-tasks.ts'
-import { createFakeRuntime, type FakeRuntime } from '../node-agent/runtime/fake.ts'
+import { FakeRuntime } from '../node-agent/runtime/fake.ts'
 import { StatusManager } from '../node-agent/status-manager.ts'
 import { createTokens } from '../node-agent/volumes/tokens.ts'
 import { ADMIN, createTestApi } from './test-api.ts'
@@ -39,7 +39,7 @@ export async function startTestNode(): Promise<TestNode> {
   const ports = systemPorts(silentLog)
   const { api, close } = await createTestApi({ ports })
   const client = new Client(api.handle, ADMIN)
-  const runtime = createFakeRuntime(ports)
+  const runtime = new FakeRuntime(ports)
   const folder = mkdtempSync(join(tmpdir(), 'wherry-node-'))
   const events: TestNode['events'] = []
   const services: Service[] = []
@@ -51,7 +51,7 @@ export async function startTestNode(): Promise<TestNode> {
   let manager: PodManager
   const start = () => {
     stop = new AbortController()
-    const objects = createObjects(client, ports, (uid) => manager.objectChanged(uid))
+    const objects = new Objects(client, ports, (uid) => manager.objectChanged(uid))
     const context: NodeContext = {
       runtime,
       client,
@@ -80,7 +80,7 @@ export async function startTestNode(): Promise<TestNode> {
       networkReady: () => true,
       onGone: (uid) => manager.forget(uid)
     }
-    manager = new PodManager(context, { nodeName: 'n', labels: () => ({}) })
+    manager = new PodManager(context, { nodeName: 'n', labels: () => ({}), taints: () => [] })
     manager.start(stop.signal)
     stop.signal.addEventListener('abort', () => objects.close())
     void reflect(client, pods, {

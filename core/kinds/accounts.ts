@@ -11,6 +11,8 @@ import type { Namespace } from './types.ts'
 
 const namespace = (object: KubeObject) => object as Namespace
 
+const MOUNTABLE = 'kubernetes.io/enforce-mountable-secrets'
+const UNSET = null as unknown as string
 const NAME_LABEL = 'kubernetes.io/metadata.name'
 
 function labelWithName({ metadata }: KubeObject): void {
@@ -50,7 +52,10 @@ function validateNamespaceStatus(next: KubeObject): FieldError[] {
 export const accountKinds: readonly Kind[] = [
   row('v1', 'namespaces', {
     name: 'label',
-    defaults: labelWithName,
+    defaults: (object) => {
+      labelWithName(object)
+      for (const condition of namespace(object).status?.conditions ?? []) condition.lastTransitionTime ??= UNSET
+    },
     prepareCreate: prepareNamespace,
     prepareUpdate: keepNamespace,
     validate: validateNamespace,
@@ -65,6 +70,12 @@ export const accountKinds: readonly Kind[] = [
     }
   }),
   row('v1', 'serviceaccounts', {
+    warnings: ({ metadata }, old) =>
+      metadata.annotations?.[MOUNTABLE] !== undefined && old?.metadata.annotations?.[MOUNTABLE] === undefined
+        ? [
+            `metadata.annotations[${MOUNTABLE}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`
+          ]
+        : [],
     cells: ({ metadata }, now) => [metadata.name ?? '', age(metadata.creationTimestamp, now)]
   })
 ]

@@ -38,7 +38,14 @@ function checkStrategy(strategy: DeploymentStrategy, path: string, errors: Error
     if (rollingUpdate === undefined)
       errors.push(required(`${path}.rollingUpdate`, 'this should be defaulted and never be nil'))
     else checkRollingUpdate(rollingUpdate, `${path}.rollingUpdate`, errors)
-  } else errors.push(notSupported(path, goStruct('DeploymentStrategy', strategy), STRATEGIES))
+  } else errors.push(notSupported(path, goStruct('DeploymentStrategy', printed(strategy)), STRATEGIES))
+}
+
+/** The amounts are no pointers to Go: what is missing is 0. */
+function printed({ type, rollingUpdate }: DeploymentStrategy): DeploymentStrategy {
+  if (rollingUpdate === undefined) return { type }
+  const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate
+  return { type, rollingUpdate: { maxUnavailable, maxSurge } }
 }
 
 function checkRollingUpdate(update: RollingUpdateDeployment, path: string, errors: Errors): void {

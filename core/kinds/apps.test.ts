@@ -208,5 +208,4 @@ test('tables, scale and fields', () => {
   expect(deployments.rules.scale?.selector(deployment)).toBe('a=2,b=1,c in (x,y)')
   const set = objectOf(replicaSets, { replicas: 3, selector, template: { spec: two } }, more)
   expect(replicaSets.rules.cells?.(set, now)).toEqual(['a', 3, 2, 1, '60s', 'c,d', 'i,j', 'a=2,b=1,c in (x,y)'])
-  expect(replicaSets.rules.fields?.['status.replicas']?.(set)).toBe('2')
 })

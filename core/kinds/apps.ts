@@ -18,6 +18,7 @@ import {
 import type { Kind, Rules } from './kind.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { checkPodTemplate } from './pod-validate.ts'
+import { hostnameWarnings, templateWarnings } from './pod-warnings.ts'
 import { row } from './row.ts'
 import { templateCells } from './template-cells.ts'
 import type { Deployment, DeploymentSpec, LabelSelector, PodTemplateSpec, ReplicaSet, ReplicaSetSpec } from './types.ts'
@@ -42,13 +43,16 @@ export function checkSelector(
   path: string,
   { errors, emptyMessage }: { errors: Errors; emptyMessage: string }
 ): void {
+  let readable = true
   if (selector === undefined) errors.push(required(`${path}.selector`))
   else {
+    const before = errors.length
     checkLabelSelector(selector, `${path}.selector`, errors)
+    readable = errors.length === before
     const size = Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length
     if (size === 0) errors.push(invalid(`${path}.selector`, printedSelector(selector), emptyMessage))
   }
-  const matches = matcherOf(selector)
+  const matches = readable ? matcherOf(selector) : undefined
   if (matches === undefined) {
     errors.push(invalid(`${path}.selector`, printedSelector(selector ?? {}), 'invalid label selector'))
     return
@@ -156,6 +160,13 @@ function checkAtMost(status: object, { counts, errors }: { counts: readonly stri
     errors.push(invalid('status.availableReplicas', value('availableReplicas'), 'cannot be greater than readyReplicas'))
 }
 
+const ofTemplate = templateWarnings((object) => asDeployment(object).spec?.template, 'spec.template')
+
+function workloadWarnings(next: KubeObject, old: KubeObject | undefined): readonly string[] {
+  const named = old === undefined ? hostnameWarnings(next.metadata.name, 'Pod names and hostnames') : []
+  return [...named, ...ofTemplate(next, old)]
+}
+
 const deploymentRules: Rules = {
   defaults: defaultDeployment,
   prepareCreate: (object) => {
@@ -176,6 +187,7 @@ const deploymentRules: Rules = {
   validate: validateDeployment,
   validateUpdate: validateImmutableSelector,
   validateStatus: validateDeploymentStatus,
+  warnings: workloadWarnings,
   generation: true,
   defaultPropagation: 'Background',
   cells: (object, now) => {
@@ -240,9 +252,9 @@ const replicaSetRules: Rules = {
     checkAtMost(status, { counts: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], errors })
     return errors
   },
+  warnings: workloadWarnings,
   generation: true,
   defaultPropagation: 'Background',
-  fields: { 'status.replicas': (object) => String(asReplicaSet(object).status?.replicas ?? 0) },
   cells: (object, now) => {
     const { metadata, spec, status } = asReplicaSet(object)
     return [

@@ -2,12 +2,14 @@
 import { age } from '../duration.ts'
 import type { FieldError } from '../errors.ts'
 import { forbidden, invalid, required, tooLong } from '../field-errors.ts'
-import { ownOf, setOwn } from '../json.ts'
+import { JsonError, jsonKind, parseJson } from '../go-json.ts'
+import { isObject, ownOf, setOwn } from '../json.ts'
 import { byteLength, isConfigMapKey } from '../names.ts'
 import type { KubeObject } from '../object.ts'
 import { sameValue } from './checks.ts'
 import type { Kind } from './kind.ts'
 import { row } from './row.ts'
+import { keyPairWarnings } from './tls-warnings.ts'
 import type { ConfigMap, Secret } from './types.ts'
 
 /** All values together, in bytes. */
@@ -48,13 +50,18 @@ function validateConfigMap(object: KubeObject): FieldError[] {
     if (Object.hasOwn(binaryData, key))
       errors.push(invalid(`data[${key}]`, key, 'duplicate of key present in binaryData'))
   checkKeys(binaryData, 'binaryData', errors)
-  for (const key of Object.keys(binaryData))
-    if (Object.hasOwn(data, key)) errors.push(invalid(`binaryData[${key}]`, key, 'duplicate of key present in data'))
   let size = 0
   for (const value of Object.values(data)) size += byteLength(value)
   for (const value of Object.values(binaryData)) size += decodedLength(value)
-  if (size > MOST_DATA) errors.push(tooLong('', MOST_DATA))
+  // The empty path of Go's field package prints so.
+  if (size > MOST_DATA) errors.push(tooLong('[]', MOST_DATA))
   return errors
+}
+
+function secretWarnings(object: KubeObject): readonly string[] {
+  const { type, data = {} } = secret(object)
+  const text = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString('latin1')
+  return type === 'kubernetes.io/tls' ? keyPairWarnings(text('tls.crt'), text('tls.key')) : []
 }
 
 /** stringData is only ever written: it overwrites data and is not kept. */
@@ -117,16 +124,15 @@ function validateDockerConfig(data: Readonly<Record<string, string>>, key: strin
 
 /** Why Go would not read the text as a JSON object. */
 function jsonProblem(text: string): string | undefined {
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(text)
-    if (value === null || (typeof value === 'object' && !Array.isArray(value))) return undefined
-    const type = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
-    return `json: cannot unmarshal ${type} into Go value of type map[string]interface {}`
+    value = parseJson(text)
   } catch (error) {
-    const [, stray] = /^SyntaxError: Unexpected token '(.)'/.exec(String(error)) ?? []
-    if (stray === undefined) return 'unexpected end of JSON input'
-    return `invalid character '${stray}' looking for beginning of value`
+    if (error instanceof JsonError) return error.message
+    throw error
   }
+  if (value === null || isObject(value)) return undefined
+  return `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`
 }
 
 export const configKinds: readonly Kind[] = [
@@ -142,6 +148,7 @@ export const configKinds: readonly Kind[] = [
   row('v1', 'secrets', {
     defaults: defaultSecret,
     validate: validateSecret,
+    warnings: secretWarnings,
     validateUpdate: (next, old) => {
       const errors = checkImmutable(secret(next), secret(old), ['data'])
       return secret(next).type === secret(old).type

@@ -2,10 +2,11 @@
 import { age } from '../duration.ts'
 import type { FieldError } from '../errors.ts'
 import { duplicate, invalid, notSupported, required, tooMany } from '../field-errors.ts'
-import { checkIp, checkNonSpecialIp, ipFamily } from '../ip.ts'
+import { checkIp, checkNonSpecialIp, checkSpelling, type IpFamily, ipFamily } from '../ip.ts'
 import { isDNS1123Label, isDNS1123Subdomain, isLabelValue, isPortNumber, isQualifiedName } from '../names.ts'
 import type { KubeObject } from '../object.ts'
 import { checkLabels, complaints, IMMUTABLE } from './checks.ts'
+import { ipWarnings } from './ip-warnings.ts'
 import type { Kind } from './kind.ts'
 import { row } from './row.ts'
 import type {
@@ -50,9 +51,9 @@ function validateEndpoints(object: KubeObject): FieldError[] {
 }
 
 function checkEndpointAddress({ ip, hostname, nodeName }: EndpointAddress, path: string, errors: FieldError[]): void {
-  const good = checkIp(ip ?? '', `${path}.ip`, errors)
+  checkIp(ip ?? '', `${path}.ip`, errors)
   checkHost(hostname, nodeName, { path, errors })
-  if (good) checkNonSpecialIp(ip ?? '', `${path}.ip`, errors)
+  checkNonSpecialIp(ip ?? '', `${path}.ip`, errors)
 }
 
 function checkHost(
@@ -97,6 +98,8 @@ function shortened(list: readonly string[]): string {
 
 function defaultSlice(object: KubeObject): void {
   const it = slice(object)
+  // Go prints both lists always, and null where there is none.
+  for (const list of ['endpoints', 'ports']) object[list] ??= null
   for (const endpoint of it.endpoints ?? []) endpoint.conditions ??= {}
   for (const port of it.ports ?? []) {
     port.name ??= ''
@@ -131,7 +134,9 @@ function checkSliceEndpoint(endpoint: Endpoint, type: string, { path, errors }: 
   else if (addresses.length > MOST.addresses)
     errors.push(tooMany(`${path}.addresses`, addresses.length, MOST.addresses))
   addresses.forEach((address, i) => {
-    checkSliceAddress(address, type, { path: `${path}.addresses[${i}]`, errors })
+    if (type === 'FQDN') checkDomain(address, { path: `${path}.addresses[${i}]`, errors })
+    else if (type === 'IPv4' || type === 'IPv6')
+      checkSliceAddress({ address, i, family: type }, { path: `${path}.addresses`, errors })
   })
   const topologySize = Object.keys(topology ?? {}).length
   if (topologySize > MOST.topology) errors.push(tooMany(`${path}.deprecatedTopology`, topologySize, MOST.topology))
@@ -140,12 +145,15 @@ function checkSliceEndpoint(endpoint: Endpoint, type: string, { path, errors }: 
   if (hints !== undefined) checkHints(hints, { path: `${path}.hints`, errors })
 }
 
-function checkSliceAddress(address: string, type: string, { path, errors }: At): void {
-  if (type === 'IPv4' || type === 'IPv6') {
-    if (ipFamily(address) !== type) errors.push(invalid(path, address, `must be a valid ${type} address`))
-    checkNonSpecialIp(address, path, errors)
-  }
-  if (type === 'FQDN') checkDomain(address, { path, errors })
+function checkSliceAddress(
+  { address, i, family }: { address: string; i: number; family: IpFamily },
+  { path, errors }: At
+): void {
+  if (!checkIp(address, `${path}[${i}]`, errors)) return
+  // Only IPv4 slices were ever taken with other spellings.
+  if (family === 'IPv6' && !checkSpelling(address, `${path}[${i}]`, errors)) return
+  if (ipFamily(address) !== family) errors.push(invalid(path, address, `must be an ${family} address`))
+  checkNonSpecialIp(address, `${path}[${i}]`, errors)
 }
 
 /** At least two labels; a last dot is allowed. */
@@ -203,6 +211,27 @@ function checkSlicePorts(ports: readonly DiscoveryEndpointPort[], errors: FieldE
   })
 }
 
+const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by'
+const OWN_CONTROLLERS = new Set(['endpointslice-controller.k8s.io', 'endpointslicemirroring-controller.k8s.io'])
+
+function endpointsWarnings({ metadata, subsets = [] }: Endpoints): readonly string[] {
+  if (metadata.labels?.['endpoints.kubernetes.io/managed-by'] === 'endpoint-controller') return []
+  return subsets.flatMap((subset, i) =>
+    (['addresses', 'notReadyAddresses'] as const).flatMap((list) =>
+      (subset[list] ?? []).flatMap(({ ip }, j) => ipWarnings(`subsets[${i}].${list}[${j}].ip`, ip))
+    )
+  )
+}
+
+function sliceWarnings({ metadata, addressType, endpoints: list }: EndpointSlice, isNew: boolean): readonly string[] {
+  const old = isNew && addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []
+  if (OWN_CONTROLLERS.has(metadata.labels?.[MANAGED_BY] ?? '')) return old
+  const addresses = (list ?? []).flatMap(({ addresses = [] }, i) =>
+    addresses.flatMap((address, j) => ipWarnings(`endpoints[${i}].addresses[${j}]`, address))
+  )
+  return [...old, ...addresses]
+}
+
 const orUnset = (list: readonly string[]) => shortened(list) || '<unset>'
 
 export const discoveryKinds: readonly Kind[] = [
@@ -211,6 +240,7 @@ export const discoveryKinds: readonly Kind[] = [
       for (const { ports = [] } of endpoints(object).subsets ?? []) for (const port of ports) port.protocol ??= 'TCP'
     },
     validate: validateEndpoints,
+    warnings: (object) => endpointsWarnings(endpoints(object)),
     cells: (object, now) => {
       const it = endpoints(object)
       return [it.metadata.name ?? '', endpointsCell(it), age(it.metadata.creationTimestamp, now)]
@@ -220,16 +250,17 @@ export const discoveryKinds: readonly Kind[] = [
     generation: true,
     defaults: defaultSlice,
     validate: validateSlice,
+    warnings: (next, old) => sliceWarnings(slice(next), old === undefined),
     validateUpdate: (next, old) =>
       slice(next).addressType === slice(old).addressType
         ? []
         : [invalid('addressType', slice(next).addressType, IMMUTABLE)],
     cells: (object, now) => {
-      const { metadata, addressType, ports = [], endpoints: list } = slice(object)
+      const { metadata, addressType, ports, endpoints: list } = slice(object)
       return [
         metadata.name ?? '',
         addressType,
-        orUnset(ports.map(({ port, name }) => (port === undefined ? (name ?? '*') : String(port)))),
+        orUnset((ports ?? []).map(({ port, name }) => (port === undefined ? (name ?? '*') : String(port)))),
         orUnset((list ?? []).flatMap(({ addresses }) => addresses ?? [])),
         age(metadata.creationTimestamp, now)
       ]

@@ -48,6 +48,8 @@ export interface Rules {
   /** In addition to `validate` on the new object. */
   readonly validateUpdate?: (next: KubeObject, old: KubeObject) => FieldError[]
   readonly validateStatus?: (next: KubeObject, old: KubeObject) => FieldError[]
+  /** What a client is told of an object that is taken nevertheless. `old` is absent for a new one. */
+  readonly warnings?: (next: KubeObject, old: KubeObject | undefined) => readonly string[]
   /** Which names are allowed; the default is a DNS-1123 subdomain. */
   readonly name?: 'subdomain' | 'label' | 'label1035' | 'path'
   /** Whether metadata.generation counts the changes of everything but metadata and status. */

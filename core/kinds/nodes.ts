@@ -1,12 +1,13 @@
 /** Nodes. */
 import { age } from '../duration.ts'
 import type { FieldError } from '../errors.ts'
-import { duplicate, forbidden, invalid, required } from '../field-errors.ts'
+import { duplicate, forbidden, internal, invalid, required } from '../field-errors.ts'
 import { checkCidr, cidrFamily, isDualStack } from '../ip.ts'
 import { isConfigMapKey, isDNS1123Label, isDNS1123Subdomain, isLabelValue } from '../names.ts'
 import type { KubeObject } from '../object.ts'
 import { checkQualifiedName, complaints, type Errors } from './checks.ts'
 import { goStruct } from './go-structs.ts'
+import { cidrWarnings } from './ip-warnings.ts'
 import type { Kind, Rules } from './kind.ts'
 import { checkTaintEffect } from './pod-scheduling.ts'
 import { checkQuantity } from './resource-rules.ts'
@@ -88,13 +89,16 @@ function checkPodNetworks(networks: readonly string[], errors: Errors): void {
     checkCidr(network, `${path}[${i}]`, errors)
   })
   if (networks.length < 2) return
+  const odd = networks.findIndex((network) => cidrFamily(network) === undefined)
+  if (odd >= 0)
+    errors.push(
+      internal(
+        path,
+        `invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[${odd}]: <nil> (invalid CIDR address: ${networks[odd]})`
+      )
+    )
   if (!isDualStack(networks.map(cidrFamily)) || networks.length > 2)
     errors.push(invalid(path, networks, 'may specify no more than one CIDR for each IP family'))
-  const seen = new Set<string>()
-  networks.forEach((network, i) => {
-    if (seen.has(network)) errors.push(duplicate(`${path}[${i}]`, network))
-    seen.add(network)
-  })
 }
 
 function validateNodeUpdate(next: KubeObject, old: KubeObject): FieldError[] {
@@ -164,6 +168,17 @@ function addressText({ status }: Node, type: string): string {
   return status?.addresses?.find((address) => address.type === type)?.address ?? '<none>'
 }
 
+function nodeWarnings(object: KubeObject): readonly string[] {
+  const { spec = {} } = asNode(object)
+  return [
+    ...(spec.configSource === undefined ? [] : ['spec.configSource: the feature is removed']),
+    ...((spec.externalID ?? '') === ''
+      ? []
+      : ['spec.externalID: this field is deprecated, and is unused by Kubernetes']),
+    ...(spec.podCIDRs ?? []).flatMap((range, i) => cidrWarnings(`spec.podCIDRs[${i}]`, range))
+  ]
+}
+
 const rules: Rules = {
   defaults: defaultNode,
   prepareUpdate: (next, old) => {
@@ -174,6 +189,7 @@ const rules: Rules = {
   },
   validate: validateNode,
   validateUpdate: validateNodeUpdate,
+  warnings: nodeWarnings,
   validateStatus: (next, old) => {
     const errors: FieldError[] = []
     const { status } = asNode(next)

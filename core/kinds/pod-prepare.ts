@@ -1,10 +1,12 @@
 /** A new pod's first status, and what the API server writes into its scheduling terms. */
+import { timestamp } from '../ports.ts'
 import { qosClass } from './pod-qos.ts'
 import type { LabelSelector, Pod, PodAffinity, PodAntiAffinity, PodStatus } from './types.ts'
 
 type Labels = Readonly<Record<string, string>>
 
-export function preparePod(pod: Pod): void {
+/** `now`: milliseconds since 1970. */
+export function preparePod(pod: Pod, now: number): void {
   const status: PodStatus = { phase: 'Pending', qosClass: qosClass(pod) }
   const { spec, metadata } = pod
   if ((spec?.schedulingGates ?? []).length > 0)
@@ -13,7 +15,7 @@ export function preparePod(pod: Pod): void {
         type: 'PodScheduled',
         status: 'False',
         lastProbeTime: UNSET,
-        lastTransitionTime: UNSET,
+        lastTransitionTime: timestamp(now),
         reason: 'SchedulingGated',
         message: 'Scheduling is blocked due to non-empty scheduling gates'
       }

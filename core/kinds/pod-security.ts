@@ -144,7 +144,7 @@ function checkAppArmor({ type, localhostProfile }: AppArmorProfile, path: string
 /** A pod in a user namespace of its own may not share the host's others. */
 export function checkHostUsers(spec: PodSpec, path: string, errors: Errors): void {
   if (spec.hostUsers !== false) return
-  const detail = 'when `pod.Spec.HostUsers` is false'
+  const detail = 'when `hostUsers` is false'
   if (spec.hostNetwork === true) errors.push(forbidden(`${path}.hostNetwork`, detail))
   if (spec.hostPID === true) errors.push(forbidden(`${path}.HostPID`, detail))
   if (spec.hostIPC === true) errors.push(forbidden(`${path}.HostIPC`, detail))

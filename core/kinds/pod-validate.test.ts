@@ -91,7 +91,7 @@ const CASES: Record<string, readonly [string, object, readonly string[]][]> = {
       }),
       [
         'spec.containers[0].ports[1].name: Duplicate value: "web"',
-        'spec.containers[0].ports[2].name: Invalid value: "much-too-long-name": must be no more than 15 bytes'
+        'spec.containers[0].ports[2].name: Invalid value: "much-too-long-name": must be no more than 15 characters'
       ]
     ],
     [
@@ -556,10 +556,7 @@ const CASES: Record<string, readonly [string, object, readonly string[]][]> = {
     [
       'a user namespace beside the host network',
       spec({ hostUsers: false, hostNetwork: true, hostPID: true }),
-      [
-        'spec.hostNetwork: Forbidden: when `pod.Spec.HostUsers` is false',
-        'spec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false'
-      ]
+      ['spec.hostNetwork: Forbidden: when `hostUsers` is false', 'spec.HostPID: Forbidden: when `hostUsers` is false']
     ],
     [
       'the other operating system',

@@ -99,7 +99,7 @@ describe('defaults', () => {
           reason: 'SchedulingGated',
           message: 'Scheduling is blocked due to non-empty scheduling gates',
           lastProbeTime: null,
-          lastTransitionTime: null
+          lastTransitionTime: '1970-01-01T00:00:00Z'
         }
       ]
     })

@@ -11,6 +11,7 @@ import { qosClass } from './pod-qos.ts'
 import { validateResize } from './pod-resize.ts'
 import { validateEphemeralContainers, validatePodStatus, validatePodUpdate } from './pod-update.ts'
 import { checkPodTemplate, validatePod, validatePodCreation } from './pod-validate.ts'
+import { hostnameWarnings, podWarnings, templateWarnings } from './pod-warnings.ts'
 import { row } from './row.ts'
 import { labelsText, templateCells } from './template-cells.ts'
 import type { Container, Pod, PodTemplate } from './types.ts'
@@ -19,9 +20,9 @@ const asPod = (object: KubeObject) => object as unknown as Pod
 
 export const podRules: Rules = {
   defaults: (object) => defaultPod(asPod(object)),
-  prepareCreate: (object) => {
+  prepareCreate: (object, { now }) => {
     const pod = asPod(object)
-    preparePod(pod)
+    preparePod(pod, now)
     // `validate` cannot tell a creation from an update.
     const refused = validatePodCreation(pod)
     if (refused.length > 0)
@@ -43,6 +44,11 @@ export const podRules: Rules = {
   validate: (object) => validatePod(asPod(object)),
   validateUpdate: (next, old) => validatePodUpdate(asPod(next), asPod(old)),
   validateStatus: (next, old) => validatePodStatus(asPod(next), asPod(old)),
+  // Pods change often, and seldom by a human.
+  warnings: (object, old) =>
+    old === undefined
+      ? [...hostnameWarnings(object.metadata.name, "the Pod's hostname"), ...podWarnings(asPod(object), '')]
+      : [],
   generation: true,
   gracePeriod: (object) => podGracePeriod(asPod(object)),
   fields: {
@@ -120,6 +126,7 @@ const templateRules: Rules = {
     checkPodTemplate((object as unknown as PodTemplate).template, 'template', errors)
     return errors
   },
+  warnings: templateWarnings((object) => (object as unknown as PodTemplate).template, 'template'),
   cells: (object) => {
     const { metadata, template } = object as unknown as PodTemplate
     return [metadata.name ?? '', ...templateCells(template), labelsText(template?.metadata?.labels)]

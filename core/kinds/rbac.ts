@@ -39,7 +39,9 @@ function checkAggregation({ aggregationRule }: ClusterRole, errors: FieldError[]
   if (selectors.length === 0)
     errors.push(required(path, 'at least one clusterRoleSelector required if aggregationRule is non-nil'))
   selectors.forEach((selector, i) => {
+    const before = errors.length
     checkLabelSelector(selector, `${path}[${i}]`, errors)
+    if (errors.length > before) errors.push(invalid(`${path}[${i}]`, null, 'invalid label selector.'))
   })
 }
 
@@ -61,8 +63,9 @@ function roleRules(namespaced: boolean): Rules {
 }
 
 function defaultBinding(object: KubeObject): void {
+  object.roleRef ??= {}
   const { roleRef, subjects = [] } = binding(object)
-  if (roleRef !== undefined) roleRef.apiGroup ||= GROUP
+  roleRef.apiGroup ||= GROUP
   for (const subject of subjects)
     if ((subject.apiGroup ?? '') === '' && (subject.kind === 'User' || subject.kind === 'Group'))
       subject.apiGroup = GROUP

@@ -53,6 +53,8 @@ function defaultFamilies(spec: ServiceSpec): void {
   for (const [i, address] of (spec.clusterIPs ?? []).entries()) {
     const family = ipFamily(address)
     if (family === undefined) break
+    // Who hands out the addresses refuses them, as long as no family is chosen for them.
+    if (!spec.clusterIP || (i >= families.length && family !== CLUSTER_FAMILY)) return
     if (i >= families.length) families.push(family)
   }
   if (families.length === 0) families.push(CLUSTER_FAMILY)

@@ -12,10 +12,11 @@ export function prepareServiceUpdate(next: Service, old: Service): void {
   const before = old.spec ?? {}
   syncAddresses(spec, before)
   dropWithType(spec, before)
+  if (spec.type === 'ExternalName') delete spec.internalTrafficPolicy
 }
 
 /** clusterIP is the first of clusterIPs; who changes one of the two means both. */
-function syncAddresses(spec: ServiceSpec, before: ServiceSpec): void {
+export function syncAddresses(spec: ServiceSpec, before: ServiceSpec): void {
   if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') {
     if (!spec.clusterIP && before.clusterIP) spec.clusterIP = before.clusterIP
     if (spec.clusterIPs === undefined && before.clusterIPs !== undefined && spec.clusterIP === before.clusterIP)

@@ -118,7 +118,7 @@ function checkAffinity({ sessionAffinity, sessionAffinityConfig: config }: Servi
 }
 
 /** clusterIP, clusterIPs, ipFamilies and ipFamilyPolicy, each alone and as far as they must agree. */
-function checkAddresses(spec: ServiceSpec, errors: Errors): void {
+export function checkAddresses(spec: ServiceSpec, errors: Errors): void {
   if (spec.type === 'ExternalName') return
   const { clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec
   const path = 'spec.clusterIPs'

@@ -39,8 +39,13 @@ describe('defaults', () => {
     ],
     [
       'families follow addresses',
+      { ports, clusterIP: '10.96.0.7' },
+      { clusterIPs: ['10.96.0.7'], ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' }
+    ],
+    [
+      'no family for an address that no cluster of ours has',
       { ports, clusterIP: 'fd00::1' },
-      { clusterIPs: ['fd00::1'], ipFamilies: ['IPv6'], ipFamilyPolicy: 'SingleStack' }
+      { clusterIPs: ['fd00::1'] }
     ],
     [
       'a preference stays',

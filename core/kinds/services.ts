@@ -6,6 +6,7 @@ import { row } from './row.ts'
 import { defaultService } from './service-defaults.ts'
 import { prepareServiceUpdate, validateServiceUpdate } from './service-update.ts'
 import { validateLoadBalancerStatus, validateService } from './service-validate.ts'
+import { serviceWarnings } from './service-warnings.ts'
 import { labelsText } from './template-cells.ts'
 import type { LoadBalancerStatus, Service, ServicePort, ServiceSpec } from './types.ts'
 
@@ -28,6 +29,7 @@ const rules: Rules = {
   validate: (object) => validateService(asService(object)),
   validateUpdate: (next, old) => validateServiceUpdate(asService(next), asService(old)),
   validateStatus: (next) => validateLoadBalancerStatus(asService(next)),
+  warnings: (object) => serviceWarnings(asService(object)),
   fields: {
     'spec.clusterIP': (object) => asService(object).spec?.clusterIP ?? '',
     'spec.type': (object) => asService(object).spec?.type ?? ''

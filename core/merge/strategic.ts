@@ -20,7 +20,7 @@ const BAD_ORDER = 'invalid patch format of setElementOrder list'
 
 /**
  * `live` is not changed; the answer shares with it and with `patch`. `schema` names the object's schema. Every failure
- * is a BadRequest (kube-apiserver answers some of them with 500).
+ * is a BadRequest; the API answers those that kube-apiserver does not foresee with 500.
  */
 export function strategicPatch(live: JsonObject, patch: unknown, schema: string): JsonObject {
   if (!isObject(patch)) {

@@ -12,10 +12,10 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
     only(allow('approve', 'certificates.k8s.io', 'signers'), 'kubernetes.io/kube-apiserver-client-kubelet'),
     only(
       allow('sign', 'certificates.k8s.io', 'signers'),
-      'kubernetes.io/legacy-unknown',
       'kubernetes.io/kube-apiserver-client',
       'kubernetes.io/kube-apiserver-client-kubelet',
-      'kubernetes.io/kubelet-serving'
+      'kubernetes.io/kubelet-serving',
+      'kubernetes.io/legacy-unknown'
     ),
     allow('create', 'authorization.k8s.io', 'subjectaccessreviews'),
     writeEvents

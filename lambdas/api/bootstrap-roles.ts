@@ -5,6 +5,9 @@ import { ALL, allow, allowPaths, only, READ, WRITE, writeEvents } from './bootst
 
 const GROUP = 'rbac.authorization.k8s.io'
 const CERTIFICATES = 'certificates.k8s.io'
+const RESOURCES = 'resource.k8s.io'
+/** Both groups that events are in. */
+const EVENTS = ',events.k8s.io'
 
 /** What every node may do; authz-node.ts narrows access to secrets, pods and the like to what the node runs. */
 export const nodeRules: readonly PolicyRule[] = [
@@ -14,7 +17,7 @@ export const nodeRules: readonly PolicyRule[] = [
   allow(`${READ} create`, '', 'nodes'),
   allow('patch update', '', 'nodes/status'),
   allow('patch update', '', 'nodes'),
-  allow('create patch update', '', 'events'),
+  writeEvents,
   allow(READ, '', 'pods'),
   allow('create delete', '', 'pods'),
   allow('patch update', '', 'pods/status'),
@@ -68,9 +71,10 @@ export const clusterRoles: Readonly<Record<string, RoleSpec>> = {
       allow(
         WRITE,
         '',
-        'configmaps events persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets serviceaccounts services services/proxy'
+        'configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets serviceaccounts services services/proxy'
       ),
       allow('create', '', 'serviceaccounts/token'),
+      allow(WRITE, EVENTS, 'events'),
       allow(WRITE, 'apps', `daemonsets deployments/rollback ${WORKLOADS_SCALED} statefulsets statefulsets/scale`),
       allow(WRITE, 'autoscaling', 'horizontalpodautoscalers'),
       allow(WRITE, 'batch', 'cronjobs jobs'),
@@ -81,7 +85,8 @@ export const clusterRoles: Readonly<Record<string, RoleSpec>> = {
       ),
       allow(WRITE, 'policy', 'poddisruptionbudgets'),
       allow(WRITE, 'networking.k8s.io', 'ingresses networkpolicies'),
-      allow(ALL, 'coordination.k8s.io', 'leases')
+      allow(ALL, 'coordination.k8s.io', 'leases'),
+      allow(WRITE, RESOURCES, 'resourceclaims resourceclaimtemplates')
     ]
   },
   'system:aggregate-to-view': {
@@ -95,9 +100,10 @@ export const clusterRoles: Readonly<Record<string, RoleSpec>> = {
       allow(
         READ,
         '',
-        'bindings events limitranges namespaces/status pods/log pods/status replicationcontrollers/status resourcequotas resourcequotas/status'
+        'bindings limitranges namespaces/status pods/log pods/status replicationcontrollers/status resourcequotas resourcequotas/status'
       ),
       allow(READ, '', 'namespaces'),
+      allow(READ, EVENTS, 'events'),
       allow(READ, 'discovery.k8s.io', 'endpointslices'),
       allow(
         READ,
@@ -112,7 +118,8 @@ export const clusterRoles: Readonly<Record<string, RoleSpec>> = {
         `daemonsets daemonsets/status deployments/status ingresses ingresses/status networkpolicies replicasets/status ${WORKLOADS_SCALED} replicationcontrollers/scale`
       ),
       allow(READ, 'policy', 'poddisruptionbudgets poddisruptionbudgets/status'),
-      allow(READ, 'networking.k8s.io', 'ingresses ingresses/status networkpolicies')
+      allow(READ, 'networking.k8s.io', 'ingresses ingresses/status networkpolicies'),
+      allow(READ, RESOURCES, 'resourceclaims resourceclaims/status resourceclaimtemplates')
     ]
   },
   'system:auth-delegator': {
@@ -182,15 +189,15 @@ export const clusterRoles: Readonly<Record<string, RoleSpec>> = {
     rules: [
       allow(READ, '', 'nodes'),
       allow('proxy', '', 'nodes'),
-      allow(
-        '*',
-        '',
-        'nodes/checkpoint nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats'
-      )
+      allow('*', '', 'nodes/log nodes/metrics nodes/proxy nodes/stats'),
+      allow('*', '', 'nodes/configz nodes/healthz nodes/pods')
     ]
   },
   'system:monitoring': {
-    rules: [allowPaths('get', '/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*')]
+    rules: [
+      allowPaths('get', '/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*'),
+      allow('get', '', 'nodes/metrics')
+    ]
   },
   'system:node': { rules: nodeRules },
   'system:node-bootstrapper': { rules: [allow(`${READ} create`, CERTIFICATES, 'certificatesigningrequests')] },
@@ -202,6 +209,7 @@ export const clusterRoles: Readonly<Record<string, RoleSpec>> = {
       allow('list watch', '', 'endpoints services'),
       allow(READ, '', 'nodes'),
       writeEvents,
+      allow('list watch', 'networking.k8s.io', 'servicecidrs'),
       allow('list watch', 'discovery.k8s.io', 'endpointslices')
     ]
   },
@@ -273,9 +281,9 @@ export const clusterRoleBindings: Readonly<Record<string, readonly RbacSubject[]
   ...Object.fromEntries(Object.keys(controllerRules).map((name) => [`system:controller:${name}`, [account(name)]]))
 }
 
-const leaderLock = (name: string): readonly PolicyRule[] => [
-  allow('watch', '', 'configmaps'),
-  only(allow('get update', '', 'configmaps'), name)
+const leaderLock: readonly PolicyRule[] = [
+  allow('create get list update watch', 'coordination.k8s.io', 'leases'),
+  allow('create get list update watch', 'coordination.k8s.io', 'leasecandidates')
 ]
 
 /** By "namespace/name". */
@@ -288,14 +296,18 @@ export const roles: Readonly<Record<string, readonly PolicyRule[]>> = {
   'kube-system/extension-apiserver-authentication-reader': [
     only(allow(READ, '', 'configmaps'), 'extension-apiserver-authentication')
   ],
-  'kube-system/system::leader-locking-kube-controller-manager': leaderLock('kube-controller-manager'),
-  'kube-system/system::leader-locking-kube-scheduler': leaderLock('kube-scheduler'),
+  'kube-system/system::leader-locking-kube-controller-manager': leaderLock,
+  'kube-system/system::leader-locking-kube-scheduler': leaderLock,
   'kube-system/system:controller:bootstrap-signer': [allow(READ, '', 'secrets')],
-  'kube-system/system:controller:cloud-provider': [allow('create get list update watch', '', 'configmaps')],
+  'kube-system/system:controller:cloud-provider': [allow('create get list watch', '', 'configmaps')],
   'kube-system/system:controller:token-cleaner': [allow(`${READ} delete`, '', 'secrets'), writeEvents]
 }
 
-const manager = [user('system:kube-controller-manager'), account('kube-controller-manager')]
+const manager = [
+  user('system:kube-controller-manager'),
+  account('kube-controller-manager'),
+  account('leader-election-controller')
+]
 const scheduler = [user('system:kube-scheduler'), account('kube-scheduler')]
 
 /** By "namespace/name": who gets which Role of that namespace. */

@@ -1,14 +1,14 @@
 /** POST: a new object. */
-import type { FieldError } from '../../core/errors.ts'
+import { ApiError, type FieldError } from '../../core/errors.ts'
 import { invalidError } from '../../core/field-errors.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
-import type { RuleContext } from '../../core/kinds/kind.ts'
-import { type KubeObject, keyOf } from '../../core/object.ts'
+import type { Kind, RuleContext } from '../../core/kinds/kind.ts'
+import { type KubeObject, keyOf, splitKey } from '../../core/object.ts'
 import { type Decoded, decode } from '../../core/validate.ts'
 import { validateMetadata } from '../../core/validate-metadata.ts'
 import { admit } from './admit.ts'
 import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
-import { bodyOf, readObject } from './body.ts'
+import { bodyOf, readObject, type TextBody } from './body.ts'
 import { commitChange } from './commit.ts'
 import { alreadyExists, BareError } from './failures.ts'
 import { ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
@@ -25,16 +25,24 @@ export async function create(at: ResourceRequest, context: ApiContext): Promise<
   const value = readObject(body, kind)
   const { object, warnings } = decode(kind, value, decoding(options, body))
   const payload = await createObject(at, context, { object, dryRun: options.dryRun })
-  return jsonAnswer(201, payload, warningHeader(warnings))
+  return jsonAnswer(201, payload, warningHeader([...warnings, ...creationWarnings(kind, payload)]))
+}
+
+/** What the kind says of its new object. */
+export function creationWarnings({ rules }: Kind, { value }: Payload): readonly string[] {
+  return rules.warnings?.(value as KubeObject, undefined) ?? []
 }
 
 /** How a body is decoded: what came over the wire is searched for unknown and duplicate fields. */
 export function decoding(
   options: WriteOptions,
-  body: { readonly text?: string | undefined } | { readonly value: unknown }
+  body: { readonly text?: string | undefined; readonly yaml?: TextBody['yaml'] } | { readonly value: unknown }
 ): Parameters<typeof decode>[2] {
   const text = 'text' in body ? body.text : undefined
-  return text === undefined ? 'Ignore' : { mode: options.fieldValidation, text }
+  if (text === undefined) return 'Ignore'
+  const repeated = ('yaml' in body ? body.yaml?.repeated : undefined) ?? []
+  const strict = repeated.length === 0 ? [] : [`yaml: unmarshal errors:\n${repeated.join('\n')}`]
+  return { mode: options.fieldValidation, text, strict }
 }
 
 /** From a decoded object, which it owns, to the stored one. */
@@ -63,9 +71,16 @@ export async function createObject(
       if (entry !== undefined) return entry
       delete metadata.resourceVersion
     }
-    if (!generated || attempt === MAX_NAMES) throw alreadyExists(kind, metadata.name ?? '')
+    if (!generated || attempt === MAX_NAMES) throw await existing(at, context, key)
     metadata.name = generatedName(metadata.generateName ?? '', context.ports)
   }
+}
+
+async function existing({ kind }: ResourceRequest, { store }: ApiContext, key: string): Promise<ApiError> {
+  const error = alreadyExists(kind, splitKey(key).name)
+  const entry = await store.get(kind.storage, key)
+  if (entry?.value.metadata.deletionTimestamp === undefined) return error
+  return new ApiError('AlreadyExists', `object is being deleted: ${error.message}`, { details: error.details })
 }
 
 /** Defaults, admission and the kind's own preparation; then the checks. */

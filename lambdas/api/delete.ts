@@ -1,4 +1,5 @@
 /** DELETE of one object or of a collection: at once, after a grace period, or when the finalizers are gone. */
+import { ApiError } from '../../core/errors.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
 import type { Kind } from '../../core/kinds/kind.ts'
 import type { ObjectMeta } from '../../core/kinds/types.ts'
@@ -8,10 +9,10 @@ import { decode } from '../../core/validate.ts'
 import type { Entry } from '../../store/store.ts'
 import { admit } from './admit.ts'
 import { jsonAnswer, payloadOf, valueAnswer } from './answers.ts'
-import { bodyOf, isEmpty, readObject } from './body.ts'
+import { type Body, bodyOf, isEmpty, notRegistered, readValue } from './body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
 import { sameJson } from './copy.ts'
-import { conflict, notFound } from './failures.ts'
+import { badRequest, conflict, notFound } from './failures.ts'
 import { listEntries, listPayload } from './list.ts'
 import { type DeleteSettings, deleteSettings } from './options.ts'
 import { hasNoDependents, isReturnedWhenDeleted } from './traits.ts'
@@ -41,21 +42,20 @@ export interface Deleted {
 async function settingsOf({ request }: ResourceRequest): Promise<DeleteSettings> {
   const body = await bodyOf(request)
   if (isEmpty(body)) return deleteSettings(undefined, request.query)
-  const value = withCoreVersion('text' in body ? undefined : body.value)
-  const object = readObject(value === undefined ? body : { value }, optionsKind(body))
-  const { object: options } = decode(OPTIONS, { ...object, apiVersion: 'v1' })
-  return deleteSettings(options, request.query)
+  return deleteSettings(readOptions(body), request.query)
 }
 
-function withCoreVersion(value: unknown): unknown {
-  return typeof value === 'object' && value !== null ? { ...value, apiVersion: 'v1' } : value
-}
-
-/** DeleteOptions are registered in every group and version. */
-function optionsKind(body: { readonly text: string } | { readonly value: unknown }) {
-  if (!('text' in body)) return OPTIONS
-  const [, group, version] = /"apiVersion"\s*:\s*"(?:([a-z0-9.-]+)\/)?(v[a-z0-9]+)"/.exec(body.text) ?? []
-  return { ...OPTIONS, group: group ?? '', version: version ?? 'v1' }
+/** DeleteOptions are registered in every group and version; what is wrong is said without naming them. */
+function readOptions(body: Body): Record<string, unknown> {
+  const value = readValue(body)
+  const { kind = OPTIONS.kind, apiVersion = 'v1' } = value
+  if (kind !== OPTIONS.kind) throw badRequest(notRegistered(String(kind), String(apiVersion)))
+  try {
+    return decode(OPTIONS, { ...value, kind, apiVersion: 'v1' }).object
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    throw badRequest(error.message.replace(/^.*? cannot be handled as a DeleteOptions: /, ''))
+  }
 }
 
 function answer(kind: Kind, { payload, gone }: Deleted): ApiResponse {
@@ -134,20 +134,25 @@ export function planDeletion(
   }
   if (terminating && old.metadata.deletionGracePeriodSeconds !== undefined) return shorten(old, settings, now)
   const natural = graceful(old)
-  const asked = settings.gracePeriodSeconds ?? natural
-  const seconds = natural === 0 ? 0 : asked < 0 ? 1 : asked
+  const asked = positive(settings.gracePeriodSeconds) ?? natural
+  const seconds = natural === 0 ? 0 : asked
   const finalizers = finalizersFor(kind, old.metadata, settings)
   const object = marked(withFinalizers(old, finalizers), { seconds, now })
   return { object, gone: seconds === 0 && finalizers.length === 0 }
 }
 
+/** Less than nothing is the shortest time. */
+function positive(seconds: number | undefined): number | undefined {
+  return seconds !== undefined && seconds < 0 ? 1 : seconds
+}
+
 /** A deletion under way may only be made shorter. */
 function shorten(old: KubeObject, settings: DeleteSettings, now: number): Plan {
   const pending = old.metadata.deletionGracePeriodSeconds ?? 0
-  const asked = settings.gracePeriodSeconds
+  const asked = positive(settings.gracePeriodSeconds)
   const held = (old.metadata.finalizers?.length ?? 0) > 0
   if (asked === undefined || asked >= pending) return { object: old, gone: pending === 0 && !held }
-  const seconds = Math.max(asked, 0)
+  const seconds = asked
   const begun = Date.parse(old.metadata.deletionTimestamp ?? timestamp(now)) - pending * 1000
   const metadata = {
     ...old.metadata,

@@ -4,6 +4,8 @@ import type { ApiRequest, ApiResponse } from '../../core/http.ts'
 import { apiVersionOf, type Kind, type Subresource } from '../../core/kinds/kind.ts'
 import type { KindTable } from '../../core/kinds/table.ts'
 import { payloadOf, valueAnswer } from './answers.ts'
+import { noSuchResource } from './failures.ts'
+import { formOf } from './negotiate.ts'
 
 export class Discovery {
   readonly kinds: KindTable
@@ -17,15 +19,23 @@ export class Discovery {
 
   answer(request: ApiRequest, path: string): ApiResponse | undefined {
     if (path === '/') return valueAnswer(200, { paths: this.paths() })
-    const [, prefix, group, version] = path.split('/')
+    const [, prefix, group, version, ...rest] = path.split('/')
+    if ((prefix !== 'api' && prefix !== 'apis') || rest.length > 0) return undefined
+    const whole = group === undefined ? this.aggregated(request, prefix === 'api' ? '' : prefix) : undefined
+    if (whole !== undefined) return whole
+    // Throws where none of the forms that the client takes is left.
+    formOf(request.headers.accept, false)
     if (prefix === 'api') {
-      if (group === undefined) return this.aggregated(request, '') ?? valueAnswer(200, this.legacyVersions())
+      if (group === undefined) return valueAnswer(200, this.legacyVersions())
       return version === undefined ? this.resources('', group) : undefined
     }
-    if (prefix !== 'apis') return undefined
-    if (group === undefined) return this.aggregated(request, 'apis') ?? valueAnswer(200, this.groupList())
-    if (version === undefined) return this.group(group)
-    return path.split('/').length === 4 ? this.resources(group, version) : undefined
+    if (group === undefined) return valueAnswer(200, this.groupList())
+    return version === undefined ? this.group(group) : this.resources(group, version)
+  }
+
+  /** Paths below a group that is served are the API's, also where they lead nowhere. */
+  hasGroup(group: string): boolean {
+    return this.versionsOf(group).length > 0
   }
 
   private legacyVersions() {
@@ -66,7 +76,10 @@ export class Discovery {
 
   private resources(group: string, version: string): ApiResponse | undefined {
     const kinds = this.kindsOf(group, version)
-    if (kinds.length === 0) return undefined
+    if (kinds.length === 0) {
+      if (this.hasGroup(group)) throw noSuchResource()
+      return undefined
+    }
     return valueAnswer(200, {
       kind: 'APIResourceList',
       ...(group === '' ? {} : { apiVersion: 'v1' }),
@@ -118,7 +131,7 @@ export class Discovery {
       of.map((version) => (name === '' ? `/api/${version}` : `/apis/${name}/${version}`))
     )
     const groups = this.groups().map((group) => `/apis/${group}`)
-    const rest = ['/api', '/apis', '/healthz', '/livez', '/openapi/v3', '/readyz', '/version']
+    const rest = ['/api', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version']
     return [...new Set([...versions, ...groups, ...rest])].sort()
   }
 }
@@ -160,7 +173,8 @@ function plainSub(kind: Kind, { name, kind: answer, group, version, verbs }: Sub
 function aggregatedResource(kind: Kind) {
   return {
     resource: kind.resource,
-    responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+    // Empty means the resource's own.
+    responseKind: { group: '', version: '', kind: kind.kind },
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
     verbs: kind.verbs,
@@ -171,21 +185,21 @@ function aggregatedResource(kind: Kind) {
       : {
           subresources: kind.subresources.map((one) => ({
             subresource: one.name,
-            responseKind: { group: one.group ?? kind.group, version: one.version ?? kind.version, kind: one.kind },
+            responseKind: { group: one.group ?? '', version: one.version ?? '', kind: one.kind },
             verbs: one.verbs
           }))
         })
   }
 }
 
-function aggregatedType(accept: string | undefined): 'v2' | 'v2beta1' | undefined {
+/** v2beta1 is no longer served: who takes nothing else gets the plain documents. */
+function aggregatedType(accept: string | undefined): 'v2' | undefined {
   for (const clause of accept?.split(',') ?? []) {
     const parts = clause.split(';').map((part) => part.trim())
     if (parts[0] !== 'application/json') continue
     if (parts.length === 1) return undefined
     if (!parts.includes('as=APIGroupDiscoveryList') || !parts.includes('g=apidiscovery.k8s.io')) continue
     if (parts.includes('v=v2')) return 'v2'
-    if (parts.includes('v=v2beta1')) return 'v2beta1'
   }
   return undefined
 }

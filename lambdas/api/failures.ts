@@ -63,6 +63,11 @@ export function tooLargeVersion(asked: number, current: number): ApiError {
   })
 }
 
+/** 422 without any word of what was wrong. */
+export function unprocessable(): ApiError {
+  return new ApiError('Invalid', 'the server rejected our request due to an error in our request', { details: {} })
+}
+
 /** Errors that Kubernetes' storage returns bare: HTTP 500 and a Status without a reason. */
 export class BareError extends ApiError {
   constructor(message: string) {

@@ -39,6 +39,11 @@ describe('impersonation', () => {
       ['ns/serviceaccounts/ sa']
     ],
     [
+      { 'impersonate-user': 'system:serviceaccount:Not_one:sa' },
+      { username: 'system:serviceaccount:Not_one:sa', groups: ['system:authenticated'] },
+      ['/users/ system:serviceaccount:Not_one:sa']
+    ],
+    [
       { 'impersonate-user': 'system:anonymous' },
       { username: 'system:anonymous', groups: ['system:unauthenticated'] },
       ['/users/ system:anonymous']
@@ -62,6 +67,9 @@ describe('impersonation', () => {
   })
 
   test('groups need a user', async () => {
-    await expect(acting({ 'impersonate-group': 'a' })).rejects.toThrow('without impersonating a user')
+    await expect(acting({ 'impersonate-group': 'a', 'impersonate-uid': '7' })).rejects.toMatchObject({
+      code: 400,
+      message: 'requested [{Group  a    } {UID  7  authentication.k8s.io/v1  }] without impersonating a user'
+    })
   })
 })

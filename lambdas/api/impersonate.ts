@@ -1,16 +1,18 @@
 /** Acting as somebody else: `kubectl --as`. The headers count only for those who may "impersonate". */
 import { ApiError } from '../../core/errors.ts'
 import type { ApiRequest, UserInfo } from '../../core/http.ts'
-import { internalError } from './answers.ts'
 import { serviceAccountGroups } from './authn.ts'
 import { forbidden } from './authz.ts'
+import { badRequest } from './failures.ts'
 import type { Attributes, Authorizer } from './types.ts'
 
 const USER = 'impersonate-user'
 const GROUP = 'impersonate-group'
 const UID = 'impersonate-uid'
 const EXTRA = 'impersonate-extra-'
-const ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/
+/** What else begins so is a user of that name. */
+const ACCOUNT =
+  /^system:serviceaccount:([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)$/
 const AUTHENTICATED = 'system:authenticated'
 
 type Resource = NonNullable<Attributes['resource']>
@@ -24,7 +26,7 @@ export async function impersonate(request: ApiRequest, user: UserInfo, authorize
   const extra = extraOf(headers)
   if (username === '') {
     if (groups.length === 0 && uid === '' && extra.size === 0) return user
-    throw internalError('requested impersonation of groups, uid or extra without impersonating a user')
+    throw badRequest(`requested ${printed({ groups, uid, extra })} without impersonating a user`)
   }
   const account = ACCOUNT.exec(username)
   const targets: Resource[] = [
@@ -48,6 +50,24 @@ export async function impersonate(request: ApiRequest, user: UserInfo, authorize
     ...(uid === '' ? {} : { uid }),
     ...(extra.size === 0 ? {} : { extra: Object.fromEntries(extra) })
   }
+}
+
+/** As Go prints the list of references: {Kind Namespace Name UID APIVersion ResourceVersion FieldPath}. */
+function printed({
+  groups,
+  uid,
+  extra
+}: {
+  groups: readonly string[]
+  uid: string
+  extra: ReadonlyMap<string, readonly string[]>
+}): string {
+  const authentication = 'authentication.k8s.io/v1'
+  const references = groups.map((name) => `{Group  ${name}    }`)
+  for (const [key, values] of extra)
+    for (const name of values) references.push(`{UserExtra  ${name}  ${authentication}  ${key}}`)
+  if (uid !== '') references.push(`{UID  ${uid}  ${authentication}  }`)
+  return `[${references.join(' ')}]`
 }
 
 function fullGroups(username: string, groups: readonly string[], accountNamespace: string | undefined) {

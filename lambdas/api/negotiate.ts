@@ -7,13 +7,16 @@ export type Shape = 'whole' | 'table' | 'metadata'
 export interface Form {
   readonly media: 'json' | 'yaml'
   readonly shape: Shape
+  /** Of a table, as asked: v1 or v1beta1. */
+  readonly version: string
+  /** The client named an object or a list (PartialObjectMetadata, PartialObjectMetadataList). */
+  readonly wants?: 'object' | 'list' | undefined
 }
 
-const PLAIN: Form = { media: 'json', shape: 'whole' }
+const PLAIN: Form = { media: 'json', shape: 'whole', version: 'v1' }
 const MEDIA: Readonly<Record<string, Form['media']>> = {
   'application/json': 'json',
   'application/yaml': 'yaml',
-  'application/*': 'json',
   '*/*': 'json'
 }
 const SHAPES: Readonly<Record<string, Shape>> = {
@@ -38,6 +41,10 @@ export function formOf(accept: string | undefined, streams: boolean): Form {
     known.set(accept, form)
   }
   if (form !== null) return form
+  // The type would do, but not what its parameters ask for.
+  if (accept.includes('application/json') || accept.includes('application/yaml')) {
+    throw new ApiError('NotAcceptable', `only the following media types are accepted: ${BASIC.join(', ')}`)
+  }
   const offered = (streams ? [...BASIC, ...STREAMS] : BASIC).join(', ')
   throw new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${offered}`, { details: {} })
 }
@@ -48,15 +55,17 @@ function negotiate(accept: string): Form | undefined {
     const media = Object.hasOwn(MEDIA, type) ? MEDIA[type] : undefined
     if (media === undefined) continue
     const as = parameters.get('as')
-    if (as === undefined) return { media, shape: 'whole' }
-    if (Object.hasOwn(SHAPES, as) && parameters.get('g') === 'meta.k8s.io' && goodVersion(parameters.get('v'))) {
-      return { media, shape: SHAPES[as] ?? 'whole' }
+    if (as === undefined) return { ...PLAIN, media }
+    const version = parameters.get('v') ?? ''
+    if (Object.hasOwn(SHAPES, as) && parameters.get('g') === 'meta.k8s.io' && isVersion(version)) {
+      const wants = as === 'Table' ? undefined : as === 'PartialObjectMetadata' ? 'object' : 'list'
+      return { media, shape: SHAPES[as] ?? 'whole', version, wants }
     }
   }
   return undefined
 }
 
-function goodVersion(version: string | undefined): boolean {
+function isVersion(version: string): boolean {
   return version === 'v1' || version === 'v1beta1'
 }
 

@@ -1,23 +1,20 @@
 /** /openapi/v3: which documents there are, and each group's and version's own, made from schemas.json when asked for. */
 import { createHash } from 'node:crypto'
-import type { ApiRequest, ApiResponse } from '../../core/http.ts'
+import type { ApiRequest, ApiResponse, Payload } from '../../core/http.ts'
 import type { Kind } from '../../core/kinds/kind.ts'
 import schemas from '../../core/kinds/schemas.json' with { type: 'json' }
 import type { KindTable } from '../../core/kinds/table.ts'
-import { payloadOf, valueAnswer } from './answers.ts'
+import { valueAnswer } from './answers.ts'
+import { type Json, META, pathsOf, REF, subSchema } from './openapi-paths.ts'
 import { VERSION } from './paths.ts'
 
-type Json = Record<string, unknown>
-
 const SCHEMAS = schemas as unknown as Readonly<Record<string, Json>>
-const REF = '#/components/schemas/'
-const INFO = { title: 'Kubernetes', version: VERSION.gitVersion }
-const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
+const INFO = { title: 'Kubernetes', version: `${VERSION.major}.${VERSION.minor}` }
 const EVENT = `${META}.WatchEvent`
 
-/** One document and its hash, kept for as long as its table: kinds do not come and go within one. */
+/** One document as JSON and its hash, kept for as long as its table: kinds do not come and go within one. */
 interface Document {
-  readonly value: Json
+  readonly bytes: Uint8Array
   readonly hash: string
 }
 
@@ -37,7 +34,17 @@ export function openApi(request: ApiRequest, path: string, kinds: KindTable): Ap
     'cache-control': known ? 'public, immutable' : 'no-cache, private'
   }
   if (request.headers['if-none-match'] === etag) return { status: 304, headers, body: { text: '' } }
-  return { status: 200, headers, body: { payload: payloadOf(document.value) } }
+  return { status: 200, headers, body: { payload: storedPayload(document.bytes) } }
+}
+
+/** JSON that is kept as bytes only: few ask for the value. */
+export function storedPayload(bytes: Uint8Array): Payload {
+  return {
+    get value() {
+      return JSON.parse(Buffer.from(bytes).toString()) as unknown
+    },
+    bytes: () => bytes
+  }
 }
 
 function index(kinds: KindTable): Json {
@@ -70,13 +77,25 @@ function documentOf(kinds: KindTable, name: string): Document | undefined {
   }
   const found = known.get(name)
   if (found !== undefined) return found
-  const rows = listed(kinds).filter((kind) => documentName(kind) === name)
-  if (rows.length === 0) return undefined
-  const value = build(name, rows)
-  const hash = createHash('sha512').update(JSON.stringify(value)).digest('hex').toUpperCase()
-  const document = { value, hash }
+  const value = documentValue(kinds, name)
+  if (value === undefined) return undefined
+  const bytes = Buffer.from(JSON.stringify(value))
+  const document = { bytes, hash: createHash('sha512').update(bytes).digest('hex').toUpperCase() }
   known.set(name, document)
   return document
+}
+
+/** Every document, made anew, one at a time. */
+export function* documentsOf(kinds: KindTable): Generator<Json> {
+  for (const name of names(kinds)) {
+    const value = documentValue(kinds, name)
+    if (value !== undefined) yield value
+  }
+}
+
+function documentValue(kinds: KindTable, name: string): Json | undefined {
+  const rows = listed(kinds).filter((kind) => documentName(kind) === name)
+  return rows.length === 0 ? undefined : build(name, rows)
 }
 
 function build(name: string, kinds: readonly Kind[]): Json {
@@ -86,6 +105,7 @@ function build(name: string, kinds: readonly Kind[]): Json {
     Object.assign(paths, pathsOf(name, kind))
     collect(kind.schema, used)
     for (const { kind: sub } of kind.subresources) collect(subSchema(kind, sub), used)
+    if (!kind.verbs.includes('list')) continue
     const items = listSchema(kind)
     used[`${kind.schema}List`] ??= items
     collectFrom(items, used)
@@ -122,13 +142,6 @@ function listSchema(kind: Kind): Json {
   }
 }
 
-function subSchema(kind: Kind, sub: string): string {
-  if (sub === 'Scale') return 'io.k8s.api.autoscaling.v1.Scale'
-  if (sub === 'Eviction') return 'io.k8s.api.policy.v1.Eviction'
-  if (sub === 'TokenRequest') return 'io.k8s.api.authentication.v1.TokenRequest'
-  return kind.schema.replace(/[^.]+$/, sub)
-}
-
 /** Takes a schema and all that it refers to, with references as OpenAPI writes them. */
 function collect(name: string, used: Json): void {
   const schema = Object.hasOwn(SCHEMAS, name) ? SCHEMAS[name] : undefined
@@ -159,144 +172,4 @@ function publish(value: unknown): unknown {
   const keys = Object.keys(out)
   const [only] = (out.allOf as Json[] | undefined) ?? []
   return keys.length === 1 && only !== undefined && '$ref' in only ? only : out
-}
-
-// --- paths
-
-const TYPES = ['application/json', 'application/yaml']
-const PATCHES = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json'
-]
-const ACTIONS: Readonly<Record<string, string>> = {
-  get: 'get',
-  list: 'list',
-  create: 'post',
-  update: 'put',
-  patch: 'patch',
-  delete: 'delete',
-  deletecollection: 'deletecollection'
-}
-
-function pathsOf(document: string, kind: Kind): Json {
-  const root = `/${document}`
-  const base = kind.namespaced ? `${root}/namespaces/{namespace}/${kind.resource}` : `${root}/${kind.resource}`
-  const named = `${base}/{name}`
-  const schema = { $ref: REF + kind.schema }
-  const paths: Json = {
-    [base]: operations(kind, { verbs: kind.verbs, on: ['list', 'create', 'deletecollection'], schema, named: false })
-  }
-  const single = operations(kind, {
-    verbs: kind.verbs,
-    on: ['get', 'update', 'patch', 'delete'],
-    schema,
-    named: true
-  })
-  if (Object.keys(single).length > 1) paths[named] = single
-  if (kind.namespaced && kind.verbs.includes('list')) {
-    paths[`${root}/${kind.resource}`] = operations(kind, { verbs: ['list'], on: ['list'], schema, named: false })
-  }
-  for (const { name, kind: sub, group, version, verbs } of kind.subresources) {
-    // Options of connections (exec, proxy) are no objects and have no schema.
-    if (!Object.hasOwn(SCHEMAS, subSchema(kind, sub))) continue
-    const of = { ...kind, kind: sub, group: group ?? kind.group, version: version ?? kind.version }
-    paths[`${named}/${name}`] = operations(of, {
-      verbs,
-      on: ['get', 'create', 'update', 'patch'],
-      schema: { $ref: REF + subSchema(kind, sub) },
-      named: true
-    })
-  }
-  return paths
-}
-
-interface Offer {
-  readonly verbs: readonly string[]
-  readonly on: readonly string[]
-  readonly schema: Json
-  readonly named: boolean
-}
-
-function operations(kind: Kind, { verbs, on, schema, named }: Offer): Json {
-  const item: Json = {
-    parameters: [
-      ...(named ? [parameter('name', 'path')] : []),
-      ...(kind.namespaced ? [parameter('namespace', 'path')] : []),
-      parameter('pretty', 'query')
-    ]
-  }
-  const gvk = { group: kind.group, kind: kind.kind, version: kind.version }
-  for (const verb of on) {
-    if (!verbs.includes(verb)) continue
-    const answer = verb === 'list' ? { $ref: `${REF}${kind.schema}List` } : schema
-    item[verb === 'list' ? 'get' : verb === 'deletecollection' ? 'delete' : (ACTIONS[verb] ?? verb)] = {
-      operationId: operationId(kind, verb, named),
-      parameters: (QUERY[verb] ?? []).map((name) => parameter(name, 'query')),
-      ...requestBody(verb, schema),
-      responses: { 200: { description: 'OK', content: content(TYPES, answer) } },
-      'x-kubernetes-action': ACTIONS[verb],
-      'x-kubernetes-group-version-kind': gvk
-    }
-  }
-  return item
-}
-
-function operationId({ kind, namespaced }: Kind, verb: string, named: boolean): string {
-  const what = verb === 'update' ? 'replace' : verb === 'get' ? 'read' : verb
-  return `${what}${namespaced ? 'Namespaced' : ''}${kind}${named ? '' : 'Collection'}`
-}
-
-const WRITE = ['dryRun', 'fieldManager', 'fieldValidation']
-const DELETE = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'propagationPolicy']
-const LIST = [
-  'allowWatchBookmarks',
-  'continue',
-  'fieldSelector',
-  'labelSelector',
-  'limit',
-  'resourceVersion',
-  'resourceVersionMatch',
-  'sendInitialEvents',
-  'timeoutSeconds',
-  'watch'
-]
-const QUERY: Readonly<Record<string, readonly string[]>> = {
-  list: LIST,
-  create: WRITE,
-  update: WRITE,
-  patch: [...WRITE, 'force'],
-  delete: DELETE,
-  deletecollection: [...DELETE, ...LIST.filter((name) => name !== 'watch' && name !== 'allowWatchBookmarks')]
-}
-const INTEGERS = new Set(['gracePeriodSeconds', 'limit', 'timeoutSeconds'])
-const BOOLEANS = new Set(['allowWatchBookmarks', 'force', 'orphanDependents', 'sendInitialEvents', 'watch'])
-
-function parameter(name: string, where: 'path' | 'query'): Json {
-  const type = INTEGERS.has(name) ? 'integer' : BOOLEANS.has(name) ? 'boolean' : 'string'
-  return {
-    name,
-    in: where,
-    ...(where === 'path' ? { required: true } : {}),
-    schema: { type, uniqueItems: true }
-  }
-}
-
-function requestBody(verb: string, schema: Json): Json {
-  switch (verb) {
-    case 'create':
-    case 'update':
-      return { requestBody: { content: content(['*/*'], schema), required: true } }
-    case 'patch':
-      return { requestBody: { content: content(PATCHES, { $ref: `${REF}${META}.Patch` }), required: true } }
-    case 'delete':
-    case 'deletecollection':
-      return { requestBody: { content: content(['*/*'], { $ref: `${REF}${META}.DeleteOptions` }) } }
-    default:
-      return {}
-  }
-}
-
-function content(types: readonly string[], schema: Json): Json {
-  return Object.fromEntries(types.map((type) => [type, { schema }]))
 }

@@ -2,7 +2,7 @@
 import type { FieldError } from '../../core/errors.ts'
 import { forbidden, invalid, invalidError, notSupported, tooLong } from '../../core/field-errors.ts'
 import { goQuote } from '../../core/go-text.ts'
-import { badRequest } from './failures.ts'
+import { BareError, badRequest } from './failures.ts'
 import { truthy } from './route.ts'
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
@@ -23,13 +23,14 @@ export function invalidOptions(kind: string, errors: readonly FieldError[]) {
 export function writeOptions(query: URLSearchParams, kind: string): WriteOptions {
   if (query.size === 0) return PLAIN_WRITE
   const errors: FieldError[] = []
-  const dryRun = query.getAll('dryRun').filter((value) => value !== '')
+  const dryRun = query.getAll('dryRun')
   checkDryRun(dryRun, errors)
   const manager = query.get('fieldManager') ?? ''
   if (Buffer.byteLength(manager) > 128) errors.push(tooLong('fieldManager', 128))
   const unprintable = [...manager].findIndex((character) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(character))
   if (unprintable >= 0) {
-    errors.push(invalid('fieldManager', manager, `should only contain printable characters`))
+    const code = ([...manager][unprintable]?.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    errors.push(invalid('fieldManager', manager, `invalid character U+${code} (at position ${unprintable})`))
   }
   if (kind === 'PatchOptions' && query.has('force')) {
     errors.push(forbidden('force', 'may not be specified for non-apply patch'))
@@ -56,7 +57,7 @@ export interface DeleteSettings {
   readonly resourceVersion: string | undefined
 }
 
-const POLICIES = ['Background', 'Foreground', 'Orphan']
+const POLICIES = ['Foreground', 'Background', 'Orphan']
 
 /** `body`: a DeleteOptions object whose types were checked; undefined where none came. */
 export function deleteSettings(body: Record<string, unknown> | undefined, query: URLSearchParams): DeleteSettings {
@@ -133,7 +134,7 @@ export function listSettings(query: URLSearchParams, watch: boolean): ListSettin
     fieldSelector: query.get('fieldSelector') ?? undefined,
     limit: limit === undefined || limit <= 0 ? undefined : limit,
     continue: query.get('continue') || undefined,
-    resourceVersion: version(query.get('resourceVersion')),
+    resourceVersion: version(query.get('resourceVersion'), watch ? 'watch' : 'list'),
     match: (query.get('resourceVersionMatch') || undefined) as ListSettings['match'],
     timeoutSeconds,
     bookmarks: truthy(query.get('allowWatchBookmarks')),
@@ -142,14 +143,13 @@ export function listSettings(query: URLSearchParams, watch: boolean): ListSettin
   }
 }
 
-/** Throws BadRequest for what is no version. */
-export function version(text: string | null): number | undefined {
+/** Throws for what is no version: BadRequest of a list; of a get or a watch what Kubernetes' storage says. */
+export function version(text: string | null, of: 'list' | 'get' | 'watch'): number | undefined {
   if (text === null || text === '') return undefined
   if (/^[0-9]{1,15}$/.test(text)) return Number(text)
   const why = /^[0-9]+$/.test(text) ? 'value out of range' : 'invalid syntax'
-  throw badRequest(
-    `invalid resource version: resourceVersion: Invalid value: ${goQuote(text)}: strconv.ParseUint: parsing ${goQuote(text)}: ${why}`
-  )
+  const wrong = `resourceVersion: Invalid value: ${goQuote(text)}: strconv.ParseUint: parsing ${goQuote(text)}: ${why}`
+  throw of === 'list' ? badRequest(`invalid resource version: ${wrong}`) : new BareError(wrong)
 }
 
 function checkMatch(query: URLSearchParams, watch: boolean): void {

@@ -1,8 +1,10 @@
 /** PATCH: the new object from the stored one and a patch. */
 import { ApiError } from '../../core/errors.ts'
 import { invalid, invalidError, required } from '../../core/field-errors.ts'
+import { JsonError, jsonKind } from '../../core/go-json.ts'
 import { goValue } from '../../core/go-text.ts'
 import type { ApiRequest, ApiResponse } from '../../core/http.ts'
+import { isObject } from '../../core/json.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import { jsonPatch } from '../../core/merge/json.ts'
 import { mergePatch } from '../../core/merge/merge.ts'
@@ -10,25 +12,26 @@ import { type Decoded, decode } from '../../core/validate.ts'
 import { jsonAnswer, warningHeader } from './answers.ts'
 import { type Body, mediaType, readBody, wrongKind } from './body.ts'
 import { decoding } from './create.ts'
-import { badRequest } from './failures.ts'
-import { JsonError } from './go-json.ts'
+import { BareError, badRequest, unprocessable } from './failures.ts'
 import { invalidOptions, type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
-import { changeObject, type Path, wholePath } from './update.ts'
+import { changeObject, checkName, type Path, wholePath } from './update.ts'
 
 type Json = Record<string, unknown>
 
 /** One kind of patch: the new value from the live one, which it does not change. Throws ApiError. */
 type Apply = (live: Json, patch: unknown, schema: string) => Json | Promise<Json>
 
+const STRATEGIC = 'application/strategic-merge-patch+json'
 const TYPES: Readonly<Record<string, Apply>> = {
   'application/json-patch+json': (live, patch) => jsonPatch(live, patch),
   'application/merge-patch+json': (live, patch) => mergePatch(live, patch),
-  'application/strategic-merge-patch+json': async (live, patch, schema) => {
+  [STRATEGIC]: async (live, patch, schema) => {
     const { strategicPatch } = await import('../../core/merge/strategic.ts')
     return strategicPatch(live, patch, schema)
   }
 }
+const MERGE = 'application/merge-patch+json'
 const APPLY = 'application/apply-patch+yaml'
 const decoder = new TextDecoder()
 
@@ -44,7 +47,11 @@ export async function patch(at: ResourceRequest, context: ApiContext, path?: Pat
       const next = await patcher.apply(old.value as Json, kind.schema)
       const decoded = decodePatched(kind, next, { patcher, options })
       warnings = decoded.warnings
+      checkName(decoded.object, at)
       return decoded.object
+    },
+    warn: (further) => {
+      warnings = [...warnings, ...further]
     }
   })
   return jsonAnswer(200, payload, warningHeader(warnings))
@@ -58,7 +65,7 @@ export interface Patcher {
   apply(live: Json, schema: string): Promise<Json>
 }
 
-/** Throws UnsupportedMediaType, and BadRequest for a body that is no JSON. */
+/** Throws UnsupportedMediaType; a patch that is none shows when it is applied, after the object was found. */
 export function patcherOf(request: ApiRequest): Patcher {
   const media = mediaType(request.headers['content-type'])
   if (media === APPLY) throw refuseApply(request)
@@ -68,17 +75,27 @@ export function patcherOf(request: ApiRequest): Patcher {
   }
   const body = patchBody(request)
   const read = () => readPatch(body, media)
-  let first = { value: read() }
-  let fresh = true
   return {
-    strategic: media === 'application/strategic-merge-patch+json',
+    strategic: media === STRATEGIC,
     text: 'text' in body ? body.text : undefined,
     read,
     apply: async (live, schema) => {
-      if (!fresh) first = { value: read() }
-      fresh = false
-      return await type(live, first.value, schema)
+      const patch = read()
+      return media === STRATEGIC ? await restated(() => type(live, patch, schema)) : await type(live, patch, schema)
     }
+  }
+}
+
+/** Problems of a strategic patch that are the client's; Kubernetes answers most others with 500. */
+const CLIENTS_FAULT = /^(json: |invalid patch format of |invalid JSON document$)/
+const UNPROCESSABLE = 'lists of lists are not supported'
+
+async function restated(apply: () => Json | Promise<Json>): Promise<Json> {
+  try {
+    return await apply()
+  } catch (error) {
+    if (!(error instanceof ApiError) || CLIENTS_FAULT.test(error.message)) throw error
+    throw error.message === UNPROCESSABLE ? unprocessable() : new BareError(error.message)
   }
 }
 
@@ -88,14 +105,18 @@ function patchBody({ body }: ApiRequest): Body {
 }
 
 function readPatch(body: Body, media: string): unknown {
+  const prefix = media === MERGE ? 'error decoding patch: ' : ''
+  let value: unknown
   try {
-    return readBody(body)
+    value = readBody(body)
   } catch (error) {
     if (!(error instanceof JsonError)) throw error
-    throw badRequest(
-      media === 'application/merge-patch+json' ? `error decoding patch: ${error.message}` : error.message
-    )
+    throw badRequest(`${prefix}${error.message}`)
   }
+  if (media === MERGE && !isObject(value)) {
+    throw badRequest(`${prefix}json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`)
+  }
+  return value
 }
 
 /** Server-side apply comes with an issue of its own; until then it is refused by its name. */
@@ -106,19 +127,43 @@ function refuseApply(request: ApiRequest): ApiError {
   return new ApiError('UnsupportedMediaType', 'server-side apply (application/apply-patch+yaml) is not supported yet')
 }
 
-/** Wrong types that a patch brings in are the patch's fault: 422, as Kubernetes answers. */
+/** Wrong types, fields and kinds that a patch brings in are the patch's fault: 422, as Kubernetes answers. */
 function decodePatched(
   kind: Kind,
   next: Json,
   { patcher, options }: { patcher: Patcher; options: WriteOptions }
 ): Decoded {
-  if (next.kind !== kind.kind || next.apiVersion !== apiVersionOf(kind)) throw wrongKind(next, kind)
   try {
-    return decode(kind, next, decoding(options, patcher))
+    if (next.kind !== kind.kind || next.apiVersion !== apiVersionOf(kind)) throw wrongKind(next, kind)
+    const { object, warnings } = decode(kind, next, decoding(options, patcher))
+    return { object, warnings: duplicatesFirst(warnings) }
   } catch (error) {
     if (!(error instanceof ApiError) || error.reason !== 'BadRequest') throw error
     const shown = patcher.strategic ? goValue(patcher.read()) : JSON.stringify(next)
-    const why = error.message.replace(/^.*? cannot be handled as a [A-Za-z]+: /, '')
-    throw invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, why)])
+    const text = error.message.replace(/^.*? cannot be handled as a [A-Za-z]+: /, '')
+    const why = patcher.strategic ? unrestored(text) : text
+    const refused = invalidError({ group: '', kind: '' }, '', [invalid('patch', shown, why)])
+    throw new ApiError('Invalid', refused.message, { details: { causes: refused.details?.causes } })
   }
+}
+
+const WRONG_TYPE =
+  /^json: cannot unmarshal (string|bool|number|array|object)( [-0-9.eE+]+)? into Go (?:struct field|value) .*?of type (.+)$/
+
+/** What a strategic patch gives is not decoded from JSON but converted from maps, which has words of its own. */
+function unrestored(why: string): string {
+  const [, kind = '', number = '', type = ''] = WRONG_TYPE.exec(why) ?? []
+  const from = { array: 'slice', object: 'map', number: /[.eE]/.test(number) ? 'float64' : 'int64' }[kind] ?? kind
+  if (type === '' || why.includes('into Go value of type')) return why
+  if (type.startsWith('[]')) return `cannot restore slice from ${from}`
+  if (type.startsWith('map[')) return `cannot restore map from ${from}`
+  if (type.includes('.')) return `cannot restore struct from: ${from}`
+  return kind === 'number' && type !== 'bool' ? `cannot convert ${from} to ${type}` : `unrecognized type: ${type}`
+}
+
+/** The patch's own text is looked through before what it makes is decoded. */
+function duplicatesFirst(warnings: readonly string[]): readonly string[] {
+  if (warnings.length < 2) return warnings
+  const isDuplicate = (warning: string) => warning.startsWith('duplicate ')
+  return [...warnings.filter(isDuplicate), ...warnings.filter((warning) => !isDuplicate(warning))]
 }

@@ -39,13 +39,19 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
 export async function plainPath(request: ApiRequest, { discovery, paths }: Sources): Promise<ApiResponse | undefined> {
   const path = request.path.length > 1 ? request.path.replace(/\/+$/, '') : request.path
   const [, first = ''] = path.split('/')
-  if (Object.hasOwn(CHECKS, first)) return reading(request, () => health(request, path))
+  // These answer whatever the method is.
+  if (Object.hasOwn(CHECKS, first)) return health(request, path)
   if (path === '/version') return reading(request, () => valueAnswer(200, VERSION))
   if (Object.hasOwn(paths, path)) return reading(request, () => paths[path]?.())
   if (path === '/openapi/v3' || path.startsWith('/openapi/v3/')) {
     const { openApi } = await import('./openapi.ts')
-    return reading(request, () => openApi(request, path, discovery.kinds))
+    return openApi(request, path, discovery.kinds)
   }
+  if (path === '/openapi/v2') {
+    const { openApiV2 } = await import('./openapi-v2.ts')
+    return openApiV2(request, discovery.kinds)
+  }
+  if (path === '/apis' || /^\/apis\/[^/]+$/.test(path)) return discovery.answer(request, path)
   return reading(request, () => discovery.answer(request, path))
 }
 
@@ -57,7 +63,8 @@ function reading(request: ApiRequest, answer: () => ApiResponse | undefined): Ap
 
 /** The server answers only once its store is open, so that whatever is asked here is well. */
 function health(request: ApiRequest, path: string): ApiResponse | undefined {
-  const [, name = '', check] = path.split('/')
+  const [, name = '', check, ...rest] = path.split('/')
+  if (rest.length > 0) return undefined
   const checks = CHECKS[name] ?? []
   if (check !== undefined) return checks.includes(check) ? textAnswer(200, 'ok') : undefined
   if (!request.query.has('verbose')) return textAnswer(200, 'ok')

@@ -153,22 +153,27 @@ describe('reviews', () => {
     [
       'subjectaccessreviews',
       { spec: { user: 'jo' } },
-      'SubjectAccessReview.authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified'
+      '.authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified'
     ],
     [
       'subjectaccessreviews',
       { spec: { resourceAttributes: pods } },
-      'SubjectAccessReview.authorization.k8s.io "" is invalid: spec.user: Invalid value: "": at least one of user or group must be specified'
+      '.authorization.k8s.io "" is invalid: spec.user: Invalid value: "": at least one of user or group must be specified'
     ],
     [
       'selfsubjectaccessreviews',
       {},
-      'SelfSubjectAccessReview.authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified'
+      '.authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified'
     ],
     [
       'localsubjectaccessreviews',
       { spec: { user: 'jo', resourceAttributes: { ...pods, namespace: 'other' } } },
-      'spec.resourceAttributes.namespace must match namespace: ns'
+      '.authorization.k8s.io "" is invalid: spec.resourceAttributes.namespace: Invalid value: "other": must match metadata.namespace'
+    ],
+    [
+      'selfsubjectaccessreviews',
+      { metadata: { name: 'x' }, spec: { resourceAttributes: pods, nonResourceAttributes: { path: '/x' } } },
+      '.authorization.k8s.io "" is invalid: [spec.nonResourceAttributes: Invalid value: {"Path":"/x","Verb":""}: cannot be specified in combination with resourceAttributes, metadata: Invalid value: {"name":"x"}: must be empty]'
     ],
     ['selfsubjectrulesreviews', { spec: {} }, 'no namespace on request'],
     ['tokenreviews', { spec: {} }, 'token is required for TokenReview in authentication']

@@ -1,5 +1,5 @@
 /** Resources that are questions: who am I, may somebody do this, whose token is it. Nothing of them is stored. */
-import type { FieldError } from '../../core/errors.ts'
+import { ApiError, type FieldError } from '../../core/errors.ts'
 import { invalid, invalidError } from '../../core/field-errors.ts'
 import type { UserInfo } from '../../core/http.ts'
 import type { Kind } from '../../core/kinds/kind.ts'
@@ -98,11 +98,8 @@ function accessReview(authorizer: RbacAuthorizer, scope: 'self' | 'local' | 'any
   return async (at) => {
     const review = await read<SubjectAccessReview>(at)
     const spec = review.spec ?? {}
-    const errors = specErrors(spec, scope)
-    if (errors.length > 0) throw invalidError(at.kind, '', errors)
-    const { namespace } = at
-    if (scope === 'local' && (spec.resourceAttributes?.namespace ?? '') !== namespace)
-      throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`)
+    const errors = reviewErrors(review, { scope, namespace: at.namespace })
+    if (errors.length > 0) throw unnamed(errors)
     const user = scope === 'self' ? at.user : subject(spec)
     const { allowed, reason } = await authorizer.authorize(attributesOf(spec, user))
     const status = { allowed, ...(reason === '' ? {} : { reason }) }
@@ -110,9 +107,20 @@ function accessReview(authorizer: RbacAuthorizer, scope: 'self' | 'local' | 'any
   }
 }
 
-function specErrors(spec: SubjectAccessReviewSpec, scope: 'self' | 'local' | 'any'): FieldError[] {
+/** Kubernetes leaves the kind out here. */
+function unnamed(errors: readonly FieldError[]): ApiError {
+  const { message, details } = invalidError({ group: 'authorization.k8s.io', kind: '' }, '', errors)
+  return new ApiError('Invalid', message, { details: { group: details?.group, causes: details?.causes } })
+}
+
+function reviewErrors(
+  { metadata = {}, spec = {} }: SubjectAccessReview,
+  { scope, namespace }: { scope: 'self' | 'local' | 'any'; namespace: string | undefined }
+): FieldError[] {
   const errors: FieldError[] = []
-  const { resourceAttributes, nonResourceAttributes } = spec
+  const { resourceAttributes, nonResourceAttributes: given } = spec
+  // Printed as Go's internal type, whose fields have no JSON names.
+  const nonResourceAttributes = given === undefined ? undefined : { Path: given.path ?? '', Verb: given.verb ?? '' }
   if (resourceAttributes !== undefined && nonResourceAttributes !== undefined)
     errors.push(
       invalid(
@@ -131,6 +139,14 @@ function specErrors(spec: SubjectAccessReviewSpec, scope: 'self' | 'local' | 'an
     )
   if (scope !== 'self' && (spec.user ?? '') === '' && (spec.groups ?? []).length === 0)
     errors.push(invalid('spec.user', '', 'at least one of user or group must be specified'))
+  const { namespace: own, ...rest } = metadata
+  if (Object.keys(scope === 'local' ? rest : metadata).length > 0)
+    errors.push(
+      invalid('metadata', metadata, scope === 'local' ? 'must be empty except for namespace' : 'must be empty')
+    )
+  const asked = resourceAttributes?.namespace ?? ''
+  if (scope === 'local' && resourceAttributes !== undefined && asked !== (own ?? namespace))
+    errors.push(invalid('spec.resourceAttributes.namespace', asked, 'must match metadata.namespace'))
   if (scope === 'local' && nonResourceAttributes !== undefined)
     errors.push(invalid('spec.nonResourceAttributes', nonResourceAttributes, 'disallowed on this kind of request'))
   return errors

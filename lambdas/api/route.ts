@@ -6,6 +6,8 @@ export interface Route {
   readonly verb: string
   /** Set where the path is of the form of a resource's. */
   readonly resource: ResourceRoute | undefined
+  /** Of the old watch paths that name one object. */
+  readonly watched?: string | undefined
 }
 
 export interface ResourceRoute {
@@ -34,7 +36,7 @@ export function routeOf(request: ApiRequest): Route {
   const group = from === 1 ? '' : (parts[1] ?? '')
   const watching = parts[from + 1] === 'watch' && parts.length > from + 2
   const resource = resourceRoute(parts.slice(from + (watching ? 2 : 1)), { group, version: parts[from] ?? '' })
-  if (watching) return { verb: 'watch', resource: { ...resource, name: resource.name } }
+  if (watching) return { verb: 'watch', resource: { ...resource, name: undefined }, watched: resource.name }
   return { verb: verbOf(request, resource.name), resource }
 }
 

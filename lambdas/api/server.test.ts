@@ -130,7 +130,7 @@ describe('refusals, in the words of kube-apiserver', () => {
       `${CORE}/configmaps/x`,
       { body: configMap('x', {}, { namespace: 'y' }) },
       400,
-      'the namespace of the object (y) does not match the namespace on the request (default)'
+      'the namespace of the provided object does not match the namespace sent on the request'
     ],
     [
       'no name',
@@ -154,7 +154,7 @@ describe('refusals, in the words of kube-apiserver', () => {
       `${CORE}/configmaps`,
       { body: { kind: 'Boat', apiVersion: 'x/v1' } },
       400,
-      'Boat in version "v1" cannot be handled as a ConfigMap: no kind "Boat" is registered for version "x/v1" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+      'Boat in version "v1" cannot be handled as a ConfigMap: no kind "Boat" is registered for version "x/v1" in scheme "pkg/runtime/scheme.go:111"'
     ],
     [
       'an end in the middle',
@@ -376,6 +376,36 @@ describe('creating', () => {
     expect(({} as { x?: string }).x).toBeUndefined()
   })
 
+  test('YAML is that of Go: y is a boolean, a time is text; broken YAML is shown in hexadecimal', async () => {
+    const yaml = (body: string) =>
+      t.ask('POST', `${CORE}/configmaps`, { body, headers: { 'content-type': 'application/yaml' } })
+    const boolean = await yaml('metadata: {name: y}')
+    expect(boolean.body.message).toBe(
+      'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.name of type string'
+    )
+    const strict = await t.ask('POST', `${CORE}/configmaps?fieldValidation=Strict`, {
+      body: 'metadata: {name: b}\ndata:\n  k: "1"\n  k: "2"\nnope: 1\n',
+      headers: { 'content-type': 'application/yaml' }
+    })
+    expect(strict.body.message).toBe(
+      'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 4: key "k" already set in map, unknown field "nope"'
+    )
+    const time = await yaml('metadata: {name: a}\ndata: {k: 2020-01-01}')
+    expect(time.body.data).toEqual({ k: '2020-01-01' })
+    const broken = await yaml('a: [')
+    expect(broken.body.message).toBe(
+      'the object provided is unrecognized (must be of type ConfigMap): yaml: line 1: did not find expected node content (613a205b)'
+    )
+  })
+
+  test('who asks for something old is told', async () => {
+    const { status, headers } = await t.ask('GET', `${CORE}/endpoints/none`)
+    expect([status, headers.warning]).toEqual([
+      404,
+      '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    ])
+  })
+
   test('a dry run leaves nothing behind', async () => {
     const answer = await t.ask('POST', `${CORE}/configmaps?dryRun=All`, { body: configMap('a') })
     expect([answer.status, answer.body.metadata.resourceVersion]).toEqual([201, undefined])
@@ -469,15 +499,34 @@ describe('changing', () => {
       422,
       'the server rejected our request due to an error in our request'
     ],
-    ['another kind', 'merge', '{"kind":"Secret"}', 400, 'Secret in version "v1" cannot be handled as a ConfigMap'],
+    [
+      'another kind',
+      'merge',
+      '{"kind":"Secret"}',
+      422,
+      'converting (v1.Secret) to (core.ConfigMap): unknown conversion'
+    ],
     [
       'another name',
       'merge',
       '{"metadata":{"name":"b"}}',
-      422,
-      'ConfigMap "a" is invalid: metadata.name: Invalid value: "b": field is immutable'
+      400,
+      'the name of the object (b) does not match the name on the URL (a)'
     ],
-    ['an old version', 'merge', '{"metadata":{"resourceVersion":"9"}}', 409, 'Operation cannot be fulfilled']
+    ['an old version', 'merge', '{"metadata":{"resourceVersion":"9"}}', 409, 'Operation cannot be fulfilled'],
+    [
+      'no version at all',
+      'merge',
+      '{"metadata":{"resourceVersion":"abc"}}',
+      500,
+      'strconv.ParseUint: parsing "abc": invalid syntax'
+    ],
+    ['text for a map', 'strategic', '{"data":"x"}', 422, 'cannot restore map from string'],
+    ['a number for text', 'strategic', '{"data":{"k":5}}', 422, 'cannot convert int64 to string'],
+    ['a map for text', 'strategic', '{"data":{"k":{}}}', 422, 'unrecognized type: string'],
+    ['a number for a flag', 'strategic', '{"immutable":1}', 422, 'unrecognized type: bool'],
+    ['text for a list', 'strategic', '{"metadata":{"ownerReferences":"x"}}', 422, 'cannot restore slice from string'],
+    ['an unknown directive', 'strategic', '{"data":{"$patch":"x"}}', 500, 'unknown patch type: x in map: map[$patch:x]']
   ])('a patch with %s is refused', async (_what, type, body, status, message) => {
     await a()
     const answer = await patch(type, `${CORE}/configmaps/a`, body)
@@ -661,6 +710,15 @@ describe('watches', () => {
     expect(told(await lines)).toEqual(['ADDED b', 'MODIFIED a', 'DELETED b'])
   })
 
+  test('the old path of one object', async () => {
+    await a()
+    const { response } = await t.ask('GET', `/api/v1/watch/namespaces/default/configmaps/b?resourceVersion=2`)
+    const lines = linesOf(response, 1)
+    await expectOk(patch('merge', `${CORE}/configmaps/a`, { data: { k: 'w' } }))
+    await expectOk(post(`${CORE}/configmaps`, configMap('b')))
+    expect(told(await lines)).toEqual(['ADDED b'])
+  })
+
   test('a selector makes changes into comings and goings', async () => {
     const lines = linesOf(await watch('&resourceVersion=0&labelSelector=on%3Dy'), 4)
     await expectOk(post(`${CORE}/configmaps`, configMap('a')))
@@ -772,9 +830,10 @@ describe('pods and their subresources', () => {
     const old = await post(`${CORE}/bindings`, { metadata: { name: 'p' }, target: { name: 'n3' } })
     expect(old.status).toBe(409)
     const wrong = await post(`${CORE}/pods/p/binding`, { metadata: { name: 'p' }, target: { kind: 'Ship', name: 'x' } })
-    expect(wrong.body.message).toBe(
-      'Binding "p" is invalid: target.kind: Unsupported value: "Ship": supported values: "Node", "<empty>"'
-    )
+    expect([wrong.status, wrong.body.message]).toEqual([
+      500,
+      'target.kind: Unsupported value: "Ship": supported values: "Node", "<empty>"'
+    ])
   })
 
   test('an evicted pod is deleted', async () => {
@@ -782,6 +841,24 @@ describe('pods and their subresources', () => {
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: 'p' } }
     expect((await post(`${CORE}/pods/p/eviction`, eviction)).status).toBe(201)
     expect((await t.ask('GET', `${CORE}/pods/p`)).status).toBe(404)
+  })
+
+  test('a resize changes cpu and memory, and nothing else', async () => {
+    const resources = (cpu: string) => ({ requests: { cpu, memory: '1Gi' }, limits: { cpu: '1', memory: '1Gi' } })
+    const containers = [{ name: 'c', image: 'i', resources: resources('100m') }]
+    await expectOk(post(`${CORE}/pods`, pod('p', { containers })))
+    const resize = (container: object) =>
+      patch('strategic', `${CORE}/pods/p/resize`, { spec: { containers: [{ name: 'c', ...container }] } })
+    const { spec, metadata } = await expectOk(resize({ image: 'other', resources: resources('200m') }))
+    expect([spec.containers[0].image, spec.containers[0].resources, metadata.generation]).toEqual([
+      'i',
+      resources('200m'),
+      2
+    ])
+    const bigger = await resize({ resources: resources('1') })
+    expect(bigger.body.message).toBe(
+      'Pod "p" is invalid: spec: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing'
+    )
   })
 
   test('the status path leaves the spec, the main path the status', async () => {
@@ -795,6 +872,23 @@ describe('pods and their subresources', () => {
 })
 
 describe('discovery', () => {
+  test.each([
+    ['/apis/apps/v9', 404, 'the server could not find the requested resource'],
+    ['/apis/apps/v9/deployments', 404, 'the server could not find the requested resource'],
+    ['/api/v9', 404, 'the server could not find the requested resource'],
+    ['/apis/none/v1', 404, undefined]
+  ])('%s leads nowhere', async (path, status, message) => {
+    const answer = await t.ask('GET', path)
+    expect([answer.status, answer.body.message]).toEqual([status, message])
+  })
+
+  test('who takes only a form of old is refused', async () => {
+    const accept = 'application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'
+    expect((await t.ask('GET', '/apis', { headers: { accept } })).status).toBe(406)
+    const { kind } = await expectOk(t.ask('GET', '/apis', { headers: { accept: `${accept},application/json` } }))
+    expect(kind).toBe('APIGroupList')
+  })
+
   test('aggregated, with an ETag', async () => {
     const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json'
     const { headers, body } = await t.ask('GET', '/apis', { headers: { accept } })

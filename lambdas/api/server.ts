@@ -3,7 +3,7 @@ import { ApiError } from '../../core/errors.ts'
 import type { ApiRequest, ApiResponse, Send, UserInfo } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import { createKindTable, type KindTable } from '../../core/kinds/table.ts'
-import { errorAnswer, internalError, pageNotFound, payloadOf } from './answers.ts'
+import { errorAnswer, internalError, pageNotFound, payloadOf, warningHeader } from './answers.ts'
 import { ANONYMOUS } from './authn.ts'
 import { forbidden } from './authz.ts'
 import { Discovery } from './discovery.ts'
@@ -14,7 +14,9 @@ import { type Paths, plainPath } from './paths.ts'
 import type { VirtualKind } from './reviews.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
 import { binding } from './subresources/binding.ts'
+import { SCALE, scaleTable } from './subresources/scale.ts'
 import { includeObject, shaped } from './table.ts'
+import { deprecation } from './traits.ts'
 import type { ApiContext, Attributes, Authenticator, Peer, ResourceHandler, ResourceRequest } from './types.ts'
 import { verbHandler, virtualVerb } from './verbs.ts'
 
@@ -74,10 +76,14 @@ class Server {
       const user = isActingAs(request) ? await impersonate(request, sender, this.options.authorizer) : sender
       return await this.dispatch(request, user)
     } catch (error) {
-      if (error instanceof ApiError) return errorAnswer(error)
-      this.options.ports.log.error({ error, method: request.method, path: request.path }, 'a request failed')
-      return errorAnswer(internalError(error))
+      return this.failed(error, request)
     }
+  }
+
+  private failed(error: unknown, { method, path }: ApiRequest): ApiResponse {
+    if (error instanceof ApiError) return errorAnswer(error)
+    this.options.ports.log.error({ error, method, path }, 'a request failed')
+    return errorAnswer(internalError(error))
   }
 
   async identify(request: ApiRequest, peer: Peer): Promise<UserInfo | undefined> {
@@ -92,8 +98,18 @@ class Server {
       const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {} })
       return (await response) ?? pageNotFound()
     }
-    if (!this.isServed(resource)) return pageNotFound()
-    return await this.resource(request, { user, route: resource, verb: route.verb })
+    if (!this.isServed(resource)) {
+      if (this.discovery.hasGroup(resource.group)) throw noSuchResource()
+      return pageNotFound()
+    }
+    const old = deprecation(resource)
+    const asked = { user, route: resource, verb: route.verb }
+    if (old === undefined) return await this.resource(named(request, route), asked)
+    // Who asks for something old is told so, whatever the answer.
+    return withWarning(
+      old,
+      await this.resource(named(request, route), asked).catch((error) => this.failed(error, request))
+    )
   }
 
   private isServed(at: ResourceRoute): boolean {
@@ -121,8 +137,7 @@ class Server {
     const virtual = this.virtuals.get(kind.storage)
     const handler = virtual === undefined ? verbHandler(at, verb, this.options) : virtualVerb(at, verb, virtual)
     if (handler === undefined) throw methodNotAllowed()
-    const response = await handler(at, this.options)
-    return this.shape(request, response, { form, kind })
+    return this.shape(request, await handler(at, this.options), { form, kind })
   }
 
   /** Tables and metadata of what would have been answered whole. */
@@ -130,10 +145,22 @@ class Server {
     if (form.shape === 'whole' || !('payload' in response.body) || response.status >= 300) return response
     const { payload } = response.body
     const { kind: what } = payload.value as { kind?: unknown }
-    if (what !== kind.kind && what !== kind.listKind) return response
-    const options = { now: this.options.ports.clock.now(), include: includeObject(request.query) }
-    return { ...response, body: { payload: shaped(form.shape, kind, { payload, ...options }) } }
+    const shown = what === SCALE.kind ? scaleTable(kind) : kind
+    if (what !== shown.kind && what !== shown.listKind) return response
+    if (form.wants !== undefined) checkWanted(form.wants, kind, what === kind.listKind)
+    const include = form.shape === 'table' ? includeObject(request.query) : 'Metadata'
+    const options = { now: this.options.ports.clock.now(), include, version: form.version } as const
+    return { ...response, body: { payload: shaped(form.shape, shown, { payload, ...options }) } }
   }
+}
+
+/** The old path .../watch/pods/NAME is a watch of the collection, of that name only. */
+function named(request: ApiRequest, { watched }: Route): ApiRequest {
+  if (watched === undefined) return request
+  const query = new URLSearchParams(request.query)
+  query.set('fieldSelector', `metadata.name=${watched}`)
+  const { method, path, headers, signal } = request
+  return { method, path, headers, query, ...(signal === undefined ? {} : { signal }) }
 }
 
 function isActingAs({ headers }: ApiRequest): boolean {
@@ -141,9 +168,24 @@ function isActingAs({ headers }: ApiRequest): boolean {
   return false
 }
 
+function withWarning(text: string, response: ApiResponse): ApiResponse {
+  const { warning } = warningHeader([text])
+  const { headers } = response
+  return { ...response, headers: { ...headers, warning: [warning, headers.warning].filter(Boolean).join(', ') } }
+}
+
 function isNew(kinds: readonly Kind[]): (kind: Kind) => boolean {
   const known = new Set(kinds.map(({ storage }) => storage))
   return ({ storage }) => !known.has(storage)
+}
+
+function checkWanted(wants: 'object' | 'list', kind: Kind, isList: boolean): void {
+  if (isList === (wants === 'list')) return
+  const internal = kind.group === '' ? 'core' : kind.group.split('.')[0]
+  const message = isList
+    ? `you requested PartialObjectMetadata, but the requested object is a list (*${internal}.${kind.listKind})`
+    : `you requested PartialObjectMetadataList, but the requested object is not a list (*${internal}.${kind.kind})`
+  throw new ApiError('NotAcceptable', message)
 }
 
 function attributesOf(request: ApiRequest, user: UserInfo, { verb, resource }: Route): Attributes {
@@ -197,7 +239,9 @@ async function encoded(request: ApiRequest, response: ApiResponse): Promise<ApiR
   }
   if (form.media !== 'yaml') return response
   const { stringify } = await import('yaml')
-  const bytes = Buffer.from(stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }))
+  const bytes = Buffer.from(
+    stringify(value, { aliasDuplicateObjects: false, lineWidth: 0, sortMapEntries: true, indentSeq: false })
+  )
   return {
     ...response,
     headers: { ...response.headers, 'content-type': 'application/yaml' },

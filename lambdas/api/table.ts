@@ -14,6 +14,8 @@ export interface TableOptions {
   /** Milliseconds since 1970, for ages. */
   readonly now: number
   readonly include: IncludeObject
+  /** The version that the client asked for; default v1. */
+  readonly version?: string
   /** Without column definitions: all events of a watch but the first. */
   readonly noHeaders?: boolean
 }
@@ -27,7 +29,8 @@ export function includeObject(query: URLSearchParams): IncludeObject {
   const include = query.get('includeObject') ?? ''
   if (include === '' || include === 'Metadata') return 'Metadata'
   if (include === 'None' || include === 'Object') return include
-  throw badRequest(`unrecognized includeObject value: ${JSON.stringify(include)}`)
+  const why = `Invalid value: ${JSON.stringify(include)}: must be 'Metadata', 'Object', 'None', or empty`
+  throw badRequest(`Unable to convert to Table as requested: includeObject: ${why}`)
 }
 
 /** The answer's object or list in another shape. */
@@ -41,7 +44,12 @@ export function shaped(shape: Exclude<Shape, 'whole'>, kind: Kind, of: { payload
   }
   if (items === undefined) return payloadOf(metadataOnly(value as KubeObject))
   const { metadata } = value as ListValue
-  return payloadOf({ kind: 'PartialObjectMetadataList', apiVersion: META, metadata, items: items.map(metadataOnly) })
+  return payloadOf({
+    kind: 'PartialObjectMetadataList',
+    apiVersion: META,
+    metadata,
+    items: items.length === 0 ? null : items.map(metadataOnly)
+  })
 }
 
 function isList(kind: Kind, value: unknown): value is ListValue {
@@ -64,11 +72,11 @@ export function table(
   const cells = kind.rules.cells ?? defaultCells
   return {
     kind: 'Table',
-    apiVersion: META,
+    apiVersion: `meta.k8s.io/${options.version ?? 'v1'}`,
     metadata: options.metadata,
     columnDefinitions: options.noHeaders === true ? null : kind.columns,
     rows: objects.map((object) => {
-      const row = { cells: cells(object, options.now) }
+      const row = { cells: cells(object, options.now), ...conditions(kind, object) }
       switch (options.include) {
         case 'None':
           return { ...row, object: null }
@@ -84,4 +92,13 @@ export function table(
 
 function defaultCells(object: KubeObject): Cell[] {
   return [object.metadata.name ?? '', object.metadata.creationTimestamp ?? null]
+}
+
+/** kubectl leaves out, or greys, pods that have ended. */
+function conditions(kind: Kind, object: KubeObject): { conditions?: readonly object[] } {
+  if (kind.storage !== 'pods') return {}
+  const { phase } = (object.status ?? {}) as { phase?: string }
+  if (phase !== 'Succeeded' && phase !== 'Failed') return {}
+  const message = phase === 'Succeeded' ? 'The pod has completed successfully.' : 'The pod failed.'
+  return { conditions: [{ type: 'Completed', status: 'True', reason: phase, message }] }
 }

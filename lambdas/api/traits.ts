@@ -8,7 +8,6 @@ const CREATED_BY_UPDATE = new Set([
   'endpoints',
   'events',
   'limitranges',
-  'podtemplates',
   'services',
   'coordination.k8s.io/leases',
   'rbac.authorization.k8s.io/clusterrolebindings',
@@ -46,3 +45,18 @@ export const isCreatedByUpdate = (storage: string): boolean => CREATED_BY_UPDATE
 export const needsVersionToUpdate = (storage: string): boolean => CONDITIONAL_UPDATE.has(storage)
 export const isReturnedWhenDeleted = (storage: string): boolean => RETURNED_WHEN_DELETED.has(storage)
 export const hasNoDependents = (storage: string): boolean => WITHOUT_DEPENDENTS.has(storage)
+
+/** By "group/version/resource": what Kubernetes tells everybody who still asks for it. */
+const DEPRECATED: Readonly<Record<string, string>> = {
+  '/v1/endpoints': 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  '/v1/componentstatuses': 'v1 ComponentStatus is deprecated in v1.19+'
+}
+
+export function deprecation(at: {
+  readonly group: string
+  readonly version: string
+  readonly resource: string
+}): string | undefined {
+  const id = `${at.group}/${at.version}/${at.resource}`
+  return Object.hasOwn(DEPRECATED, id) ? DEPRECATED[id] : undefined
+}

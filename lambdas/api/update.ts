@@ -1,8 +1,9 @@
 /** PUT, and the way that every change of a stored object takes: read, change, check, commit, and again if it moved. */
 import type { FieldError } from '../../core/errors.ts'
 import { invalid, invalidError } from '../../core/field-errors.ts'
+import { goQuote } from '../../core/go-text.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
-import type { Kind } from '../../core/kinds/kind.ts'
+import type { Kind, Rules } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
 import { decode } from '../../core/validate.ts'
 import { validateMetadataUpdate } from '../../core/validate-metadata.ts'
@@ -13,8 +14,8 @@ import { forbidden } from './authz.ts'
 import { bodyOf, readObject } from './body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
 import { sameJson } from './copy.ts'
-import { createObject, decoding, ruleContext } from './create.ts'
-import { badRequest, conflict, notFound } from './failures.ts'
+import { createObject, creationWarnings, decoding, ruleContext } from './create.ts'
+import { BareError, badRequest, conflict, notFound } from './failures.ts'
 import { ensureNamespace, keepMetadata } from './metadata.ts'
 import { writeOptions } from './options.ts'
 import { isCreatedByUpdate, needsVersionToUpdate } from './traits.ts'
@@ -25,6 +26,7 @@ export interface Path {
   /** After defaults and admission: puts back what this path may not change. May return another object. */
   readonly prepare: (next: KubeObject, old: KubeObject, context: ApiContext) => KubeObject
   readonly validate: (next: KubeObject, old: KubeObject) => FieldError[]
+  readonly warnings?: Rules['warnings']
   /** Whether a change of what is not metadata or status counts as a new generation. */
   readonly counts: boolean
 }
@@ -34,6 +36,8 @@ export interface Change {
   readonly dryRun: boolean
   /** The new object, private, from the old one. Called again when the old one moved. */
   readonly produce: (old: Entry) => KubeObject | Promise<KubeObject>
+  /** Called with what the client should be told of the change, each time that it is prepared. */
+  readonly warn?: (warnings: readonly string[]) => void
 }
 
 /** PUT of the object itself or, with another path, of its status. */
@@ -43,15 +47,17 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
   const options = writeOptions(request.query, 'UpdateOptions')
   const read = () => decode(kind, readObject(body, kind), decoding(options, body))
   let first: ReturnType<typeof read> | undefined = read()
-  const { warnings } = first
+  let { warnings } = first
+  ensureNamespace(first.object.metadata, kind.namespaced ? at.namespace : undefined)
   checkName(first.object, at)
-  const headers = warningHeader(warnings)
   const old = await context.store.get(kind.storage, storeKey(at))
   if (old === undefined) {
+    checkUid(first.object, { kind, key: storeKey(at), uid: '' })
     if (path !== undefined || !isCreatedByUpdate(kind.storage)) throw notFound(kind, name)
     await authorizeCreation(at, context)
+    delete first.object.metadata.resourceVersion
     const payload = await createObject(at, context, { object: first.object, dryRun: options.dryRun })
-    return jsonAnswer(201, payload, headers)
+    return jsonAnswer(201, payload, warningHeader([...warnings, ...creationWarnings(kind, payload)]))
   }
   const produce = (current: Entry) => {
     const next = first?.object ?? read().object
@@ -59,8 +65,13 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
     checkPreconditions(next, current, kind)
     return next
   }
-  const change = { path: path ?? wholePath(kind), dryRun: options.dryRun, produce }
-  return jsonAnswer(200, await changeObject(at, context, change), headers)
+  const decoded = warnings
+  const warn = (further: readonly string[]) => {
+    warnings = [...decoded, ...further]
+  }
+  const change = { path: path ?? wholePath(kind), dryRun: options.dryRun, produce, warn }
+  const payload = await changeObject(at, context, change)
+  return jsonAnswer(200, payload, warningHeader(warnings))
 }
 
 /** Who may update need not be allowed to create. */
@@ -85,7 +96,7 @@ export function storeKey(at: Pick<ResourceRequest, 'kind' | 'namespace' | 'name'
   return at.kind.namespaced ? `${at.namespace ?? ''}/${at.name ?? ''}` : (at.name ?? '')
 }
 
-/** The object may leave out its name and namespace, but not name another. */
+/** The object may leave out its name, but not have another. */
 export function checkName(object: KubeObject, at: ResourceRequest): void {
   const { metadata } = object
   const { name = '' } = at
@@ -93,28 +104,27 @@ export function checkName(object: KubeObject, at: ResourceRequest): void {
   else if (metadata.name !== name) {
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
   }
-  const namespace = at.kind.namespaced ? (at.namespace ?? '') : ''
-  const own = metadata.namespace ?? ''
-  if (namespace !== '' && own !== '' && own !== namespace) {
-    throw badRequest(`the namespace of the object (${own}) does not match the namespace on the request (${namespace})`)
-  }
 }
 
 function checkPreconditions(next: KubeObject, current: Entry, kind: Kind): void {
-  const { uid = '', resourceVersion = '', name = '' } = next.metadata
-  const old = current.value.metadata
-  if (uid !== '' && uid !== old.uid) {
-    const path = `/registry/${kind.resource}/${current.key}`
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid ?? ''}`
-    throw conflict(
-      kind,
-      name,
-      `StorageError: invalid object, Code: 4, Key: ${path}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`
-    )
-  }
+  const { resourceVersion = '', name = '' } = next.metadata
+  checkUid(next, { kind, key: current.key, uid: current.value.metadata.uid ?? '' })
   if (resourceVersion !== '' && resourceVersion !== '0') return
   if (!needsVersionToUpdate(kind.storage)) return
   throw invalidError(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
+}
+
+/** An object that names a uid means that one only: not what was made anew under its name, and not nothing. */
+export function checkUid(next: KubeObject, at: { kind: Kind; key: string; uid: string }): void {
+  const { uid = '', name = '' } = next.metadata
+  if (uid === '' || uid === at.uid) return
+  const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${at.uid}`
+  const path = `/registry/${at.kind.resource}/${at.key}`
+  throw conflict(
+    at.kind,
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${path}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`
+  )
 }
 
 /** Answers with the stored object. Throws NotFound, Conflict, Invalid and what admission refuses. */
@@ -126,6 +136,7 @@ export async function changeObject(at: ResourceRequest, context: ApiContext, cha
     if (old === undefined) throw notFound(kind, name)
     const next = await change.produce(old)
     const asked = next.metadata.resourceVersion ?? ''
+    checkVersion(asked)
     if (asked !== '' && asked !== '0' && asked !== old.value.metadata.resourceVersion) throw conflict(kind, name)
     const prepared = await prepare(at, context, { next, old: old.value, change })
     if (sameJson(prepared, old.value)) return old
@@ -138,6 +149,11 @@ export async function changeObject(at: ResourceRequest, context: ApiContext, cha
     await pause(context, attempt)
   }
   throw conflict(kind, name)
+}
+
+function checkVersion(asked: string): void {
+  if (asked !== '' && !/^[0-9]+$/.test(asked))
+    throw new BareError(`strconv.ParseUint: parsing ${goQuote(asked)}: invalid syntax`)
 }
 
 interface Step {
@@ -158,8 +174,11 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   if (change.path.counts && rules.generation === true && !sameSpec(object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1
   }
-  const errors = [...validateMetadataUpdate(object, old), ...change.path.validate(object, old)]
+  const wrong = validateMetadataUpdate(object, old)
+  // Kubernetes checks metadata twice, once for all kinds and once in each, and shows both causes.
+  const errors = [...wrong, ...wrong, ...change.path.validate(object, old)]
   if (errors.length > 0) throw invalidError(kind, at.name ?? '', errors)
+  change.warn?.(change.path.warnings?.(object, old) ?? [])
   await admit('validate', at, { context, what: { ...admitted, object } })
   return object
 }
@@ -192,6 +211,7 @@ export function wholePath({ rules }: Kind): Path {
       return next
     },
     validate: (next, old) => [...(rules.validate?.(next) ?? []), ...(rules.validateUpdate?.(next, old) ?? [])],
+    warnings: rules.warnings,
     counts: true
   }
 }

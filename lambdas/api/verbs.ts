@@ -51,7 +51,7 @@ export function virtualVerb(at: ResourceRequest, verb: string, handler: Resource
 
 export async function get(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const { kind, request, name = '' } = at
-  const least = version(request.query.get('resourceVersion'))
+  const least = version(request.query.get('resourceVersion'), 'get')
   if (least !== undefined && least > 0) {
     const current = await context.store.version(kind.storage)
     if (least > current) throw tooLargeVersion(least, current)

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Container, Pod, SeccompProfile as SpecSeccomp } from '../../core/kinds/types.ts'
+import { IMAGE_ANNOTATION } from '../pod/input.ts'
 import { BACKOFF_ANNOTATION } from '../pod/restart.ts'
 import {
   type ContainerConfig,
@@ -22,7 +23,12 @@ export const MESSAGE_FILE_ANNOTATION = 'wherry.io/termination-message-file'
 export function sandboxConfig(
   pod: Pod,
   attempt: number,
-  node: { readonly logs: string; readonly cgroupParent: string; readonly dns: SandboxConfig['dns'] }
+  node: {
+    readonly logs: string
+    readonly cgroupParent: string
+    readonly dns: SandboxConfig['dns']
+    readonly clusterDomain: string
+  }
 ): SandboxConfig {
   const { metadata, spec } = pod
   const hostNetwork = spec?.hostNetwork === true
@@ -33,7 +39,7 @@ export function sandboxConfig(
     namespace: metadata.namespace ?? '',
     podUid: metadata.uid ?? '',
     attempt,
-    hostname: hostNetwork ? '' : hostnameOf(pod),
+    hostname: hostNetwork ? '' : kernelHostname(pod, node.clusterDomain),
     logDirectory: node.logs,
     dns: node.dns,
     portMappings: hostNetwork ? [] : portMappings(containers),
@@ -55,6 +61,28 @@ export function hostnameOf(pod: Pod): string {
   const { metadata, spec } = pod
   const name = spec?.hostnameOverride ?? spec?.hostname ?? metadata.name ?? ''
   return name.slice(0, 63).replace(/[-.]+$/, '')
+}
+
+/** Under which the cluster's DNS knows the pod's hostname; '' without a subdomain. */
+export function domainOf({ metadata, spec }: Pod, clusterDomain: string): string {
+  const subdomain = spec?.subdomain ?? ''
+  if (subdomain === '' || spec?.hostnameOverride !== undefined) return ''
+  return `${subdomain}.${metadata.namespace ?? ''}.svc.${clusterDomain}`
+}
+
+/** The kernel's field has this many characters. */
+const MOST_HOSTNAME = 64
+
+/** Throws ConfigError where the name is asked for in full and does not fit. */
+function kernelHostname(pod: Pod, clusterDomain: string): string {
+  const hostname = hostnameOf(pod)
+  const domain = domainOf(pod, clusterDomain)
+  if (domain === '' || pod.spec?.setHostnameAsFQDN !== true) return hostname
+  const full = `${hostname}.${domain}`
+  if (full.length <= MOST_HOSTNAME) return full
+  throw new ConfigError(
+    `failed to construct FQDN from pod hostname and cluster domain, FQDN ${full} is too long (${MOST_HOSTNAME} characters is the max, ${full.length} characters requested)`
+  )
 }
 
 function podLabels(pod: Pod): Record<string, string> {
@@ -104,6 +132,8 @@ export interface ContainerInput {
   readonly environment: ReadonlyMap<string, string>
   readonly mounts: readonly ContainerMount[]
   readonly messageFile: string
+  /** The container whose processes it sees; only an ephemeral one has such a target. */
+  readonly targetId?: string | undefined
   /** Bytes. */
   readonly nodeMemory: number
   /** The folder that Localhost seccomp profiles are relative to. */
@@ -127,6 +157,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     annotations: {
       [MESSAGE_FILE_ANNOTATION]: input.messageFile,
       [BACKOFF_ANNOTATION]: String(input.backoffMs),
+      [IMAGE_ANNOTATION]: container.image ?? '',
       'io.kubernetes.container.hash': createHash('sha256').update(JSON.stringify(container)).digest('hex').slice(0, 8),
       'io.kubernetes.container.terminationMessagePolicy': container.terminationMessagePolicy ?? 'File'
     },
@@ -147,7 +178,10 @@ function securityOf(input: ContainerInput): ContainerConfig['security'] {
   refuseRoot(input, runAsUser)
   const privileged = own?.privileged === true
   return {
-    namespaces: namespacesOf(pod),
+    namespaces: {
+      ...namespacesOf(pod),
+      ...(input.targetId === undefined ? {} : { pid: 'TARGET', target: input.targetId })
+    },
     privileged,
     // A group without a user is refused by the runtime: the image's own user goes with it.
     runAsUser: runAsUser ?? input.image.uid,

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Pod } from '../../core/kinds/types.ts'
 import type { SandboxConfig } from '../runtime/runtime.ts'
-import { hostnameOf } from './config.ts'
+import { domainOf, hostnameOf } from './config.ts'
 
 type Dns = SandboxConfig['dns']
 
@@ -71,7 +71,7 @@ export function hostsFile(
   podIPs: readonly string[],
   cluster: { clusterDomain: string; hostFile: string }
 ): string {
-  const { spec, metadata } = pod
+  const { spec } = pod
   const head =
     spec?.hostNetwork === true
       ? `# Kubernetes-managed hosts file (host network).\n${cluster.hostFile}`
@@ -83,7 +83,7 @@ export function hostsFile(
           'fe00::0\tip6-mcastprefix',
           'fe00::1\tip6-allnodes',
           'fe00::2\tip6-allrouters',
-          ...podIPs.map((ip) => ownLine(ip, pod, `${metadata.namespace ?? ''}.svc.${cluster.clusterDomain}`)),
+          ...podIPs.map((ip) => ownLine(ip, pod, cluster.clusterDomain)),
           ''
         ].join('\n')
   const aliases = spec?.hostAliases ?? []
@@ -92,8 +92,8 @@ export function hostsFile(
   return `${head}\n# Entries added by HostAliases.\n${lines.join('')}`
 }
 
-function ownLine(ip: string, pod: Pod, zone: string): string {
+function ownLine(ip: string, pod: Pod, clusterDomain: string): string {
   const hostname = hostnameOf(pod)
-  const subdomain = pod.spec?.subdomain ?? ''
-  return subdomain === '' ? `${ip}\t${hostname}` : `${ip}\t${hostname}.${subdomain}.${zone}\t${hostname}`
+  const domain = domainOf(pod, clusterDomain)
+  return domain === '' ? `${ip}\t${hostname}` : `${ip}\t${hostname}.${domain}\t${hostname}`
 }

@@ -1,6 +1,8 @@
 /** Fields of a pod that its containers may ask for: the downward API of environment variables and volumes. */
+import { goQuote } from '../../core/go-text.ts'
 import type { Container, Pod, ResourceFieldSelector } from '../../core/kinds/types.ts'
 import { parseQuantity, type Quantity, quantityMilli, quantityNumber } from '../../core/quantity.ts'
+import { containerNamed } from '../pod/input.ts'
 
 /** What of a pod is known only on the node. */
 export interface PodPlace {
@@ -37,12 +39,13 @@ export function fieldValue(pod: Pod, path: string, place: PodPlace): string | un
 /** A line per entry, by key: key="value" with Go's escapes (fieldpath.FormatMap). */
 function formatMap(map: Readonly<Record<string, string>> | undefined): string {
   const keys = Object.keys(map ?? {}).sort()
-  return keys.map((key) => `${key}=${JSON.stringify(map?.[key] ?? '')}`).join('\n')
+  return keys.map((key) => `${key}=${goQuote(map?.[key] ?? '')}`).join('\n')
 }
 
 /** In units of the divisor, rounded up. */
 export function resourceValue(pod: Pod, container: Container, from: ResourceFieldSelector & PodPlace): string {
-  const owner = from.containerName === undefined ? container : containerNamed(pod, from.containerName)
+  const { containerName } = from
+  const owner = containerName === undefined || containerName === '' ? container : containerNamed(pod, containerName)
   const [kind = '', ...rest] = from.resource.split('.')
   const resource = rest.join('.')
   const resources = owner?.resources
@@ -56,9 +59,4 @@ export function resourceValue(pod: Pod, container: Container, from: ResourceFiel
 function isZero(quantity: string | number): boolean {
   const parsed: Quantity = parseQuantity(quantity)
   return parsed.nano === 0n
-}
-
-function containerNamed(pod: Pod, name: string): Container | undefined {
-  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
-  return all.find((container) => container.name === name)
 }

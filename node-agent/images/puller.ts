@@ -1,10 +1,12 @@
 /** Brings a container's image onto the node, as its pull policy says, and waits longer after each failure. */
+import { goQuote } from '../../core/go-text.ts'
 import type { Container, Pod, Secret } from '../../core/kinds/types.ts'
 import type { Ports } from '../../core/ports.ts'
 import type { PodEvents } from '../events.ts'
 import type { StartFailure } from '../pod/input.ts'
 import { type Image, type ImageAuth, type Runtime, RuntimeError } from '../runtime/runtime.ts'
 import { credentialsFor } from './credentials.ts'
+import { imageNameProblem } from './names.ts'
 
 const FIRST_BACKOFF_MS = 10_000
 const MAX_BACKOFF_MS = 300_000
@@ -12,6 +14,8 @@ const MAX_BACKOFF_MS = 300_000
 const SHOWN_AS_ERROR_MS = 1000
 /** A missing image with policy Never may be loaded by hand: look again after this. */
 const NEVER_RETRY_MS = 5000
+/** A name can only be mended by a change of the pod, which is looked at anyway; so often it is told again. */
+const INVALID_RETRY_MS = 60_000
 
 export interface ImageRequest {
   readonly pod: Pod
@@ -39,6 +43,8 @@ export function createPuller(runtime: Runtime, ports: Ports): ImagePuller {
       const { container, event } = request
       const image = container.image ?? ''
       const policy = container.imagePullPolicy ?? defaultPolicy(image)
+      const problem = imageNameProblem(image)
+      if (problem !== undefined) return invalidName(request, { image, problem, ports })
       try {
         const present = await runtime.findImage(image)
         if (present !== undefined && policy !== 'Always') {
@@ -64,6 +70,17 @@ export function createPuller(runtime: Runtime, ports: Ports): ImagePuller {
 function defaultPolicy(image: string): string {
   const last = image.slice(image.lastIndexOf('/') + 1)
   return !last.includes(':') || last.endsWith(':latest') ? 'Always' : 'IfNotPresent'
+}
+
+function invalidName(
+  { container, event }: ImageRequest,
+  { image, problem, ports }: { readonly image: string; readonly problem: string; readonly ports: Ports }
+): ImageAnswer {
+  const quoted = goQuote(image)
+  const message = `Failed to apply default image tag ${quoted}: couldn't parse image name ${quoted}: ${problem}`
+  event(container, 'Warning', { reason: 'InspectFailed', message })
+  event(container, 'Warning', { reason: 'Failed', message: 'Error: InvalidImageName' })
+  return { failure: { reason: 'InvalidImageName', message, until: ports.clock.now() + INVALID_RETRY_MS } }
 }
 
 function neverPulled({ container, event }: ImageRequest, image: string, ports: Ports): ImageAnswer {
@@ -123,17 +140,19 @@ function failed({ request, image, error, backoffs, key, now }: Failure): StartFa
   const forgotten = before === undefined || now - before.at > 2 * MAX_BACKOFF_MS
   const ms = forgotten ? FIRST_BACKOFF_MS : Math.min(before.ms * 2, MAX_BACKOFF_MS)
   backoffs.set(key, { ms, at: now })
-  event(container, 'Warning', { reason: 'Failed', message: `Failed to pull image "${image}": ${error.message}` })
+  // The code Unknown says nothing: Kubernetes leaves it out.
+  const text = error.message.replace(/^rpc error: code = Unknown desc = /, '')
+  event(container, 'Warning', { reason: 'Failed', message: `Failed to pull image "${image}": ${text}` })
   event(container, 'Warning', { reason: 'Failed', message: 'Error: ErrImagePull' })
   return {
     reason: 'ErrImagePull',
-    message: error.message,
+    message: text,
     until: now + ms,
     later: {
       from: now + SHOWN_AS_ERROR_MS,
       reason: 'ImagePullBackOff',
       event: `Back-off pulling image "${image}"`,
-      message: `Back-off pulling image "${image}": ErrImagePull: ${error.message}`
+      message: `Back-off pulling image "${image}": ErrImagePull: ${text}`
     }
   }
 }

@@ -6,6 +6,8 @@ export interface Machine {
   readonly cpus: number
   /** Bytes. */
   readonly memory: number
+  /** Bytes. */
+  readonly swap: number
   /** Bytes of the file system that pods write to. */
   readonly storage: number
   readonly machineID: string
@@ -39,6 +41,7 @@ export async function readMachine(dataDir: string): Promise<Machine> {
   return {
     cpus: availableParallelism(),
     memory: memory.total,
+    swap: memory.swap,
     storage: disk.blocks * disk.bsize,
     machineID,
     systemUUID: systemUUID === '' ? machineID : systemUUID,
@@ -65,10 +68,10 @@ export async function readPressure(dataDir: string): Promise<Pressure> {
   }
 }
 
-async function memoryInfo(): Promise<{ total: number; available: number }> {
+async function memoryInfo(): Promise<{ total: number; available: number; swap: number }> {
   const info = await text('/proc/meminfo')
   const kib = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(info)?.[1] ?? 0) * 1024
-  return { total: kib('MemTotal'), available: kib('MemAvailable') }
+  return { total: kib('MemTotal'), available: kib('MemAvailable'), swap: kib('SwapTotal') }
 }
 
 async function text(file: string): Promise<string> {

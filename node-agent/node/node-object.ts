@@ -1,6 +1,7 @@
 /** The Node object of this machine, as kubelet would report it. Pure. */
 import type { Node, NodeCondition, NodeStatus } from '../../core/kinds/types.ts'
 import { timestamp } from '../../core/ports.ts'
+import { canonicalQuantity } from '../../core/quantity.ts'
 import type { AgentConfig } from '../config.ts'
 import type { Image } from '../runtime/runtime.ts'
 import type { Machine, Pressure } from './machine.ts'
@@ -29,6 +30,9 @@ export interface NodeFacts {
   readonly now: number
 }
 
+/** The node's volumes are not kubelet's to attach: they are set up by whoever the cluster has for it. */
+export const ANNOTATIONS = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' }
+
 export function nodeLabels(config: AgentConfig, machine: Machine): Record<string, string> {
   return {
     'beta.kubernetes.io/arch': machine.architecture,
@@ -43,17 +47,24 @@ export function nodeLabels(config: AgentConfig, machine: Machine): Record<string
 export function nodeObject(facts: NodeFacts): Node {
   const { config, machine } = facts
   return {
-    metadata: { name: config.nodeName, labels: nodeLabels(config, machine), annotations: {} },
+    metadata: { name: config.nodeName, labels: nodeLabels(config, machine), annotations: ANNOTATIONS },
     spec: { podCIDR: config.podCIDR, podCIDRs: [config.podCIDR] },
     status: nodeStatus(facts, undefined)
   }
+}
+
+/** "containerd://1.6.20": a semantic version whole, of any other only its numbers (Debian's is "1.6.20~ds1"). */
+export function runtimeVersion({ name, version }: { readonly name: string; readonly version: string }): string {
+  const semantic = /^v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)$/.exec(version)
+  const generic = /^v?(\d+(?:\.\d+)*)/.exec(version)
+  return `${name}://${semantic?.[1] ?? generic?.[1] ?? version}`
 }
 
 export function allocatableOf(config: Pick<AgentConfig, 'maxPods'>, machine: Machine): Record<string, string> {
   const memory = Math.max(0, machine.memory - RESERVED_MEMORY)
   return {
     ...capacityOf(config, machine),
-    memory: `${Math.floor(memory / 1024)}Ki`,
+    memory: canonicalQuantity(`${Math.floor(memory / 1024)}Ki`),
     'ephemeral-storage': String(Math.floor(machine.storage * (1 - RESERVED_STORAGE_SHARE)))
   }
 }
@@ -61,10 +72,10 @@ export function allocatableOf(config: Pick<AgentConfig, 'maxPods'>, machine: Mac
 function capacityOf(config: Pick<AgentConfig, 'maxPods'>, machine: Machine): Record<string, string> {
   return {
     cpu: String(machine.cpus),
-    'ephemeral-storage': `${Math.floor(machine.storage / 1024)}Ki`,
+    'ephemeral-storage': canonicalQuantity(`${Math.floor(machine.storage / 1024)}Ki`),
     'hugepages-1Gi': '0',
     'hugepages-2Mi': '0',
-    memory: `${Math.floor(machine.memory / 1024)}Ki`,
+    memory: canonicalQuantity(`${Math.floor(machine.memory / 1024)}Ki`),
     pods: String(config.maxPods ?? DEFAULT_MAX_PODS)
   }
 }
@@ -92,10 +103,9 @@ export function nodeStatus(facts: NodeFacts, before: NodeStatus | undefined): No
       kubeProxyVersion: '',
       operatingSystem: 'linux',
       architecture: machine.architecture,
-      swap: { capacity: 0 }
+      ...(machine.swap === 0 ? {} : { swap: { capacity: machine.swap } })
     },
-    images: imagesOf(facts.images),
-    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: false } }]
+    images: imagesOf(facts.images)
   }
 }
 

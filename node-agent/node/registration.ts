@@ -14,6 +14,9 @@ const REPORT_MS = 300_000
 const CHECK_MS = 10_000
 /** While the node is not ready, so that it is as soon as it can be. */
 const UNREADY_CHECK_MS = 50
+const LONG_UNREADY_CHECK_MS = 1000
+/** A problem shorter than this is not reported of a node that was ready: an agent or a runtime that is restarted. */
+const PATIENCE_MS = 5000
 const RETRY_MS = 200
 const MAX_RETRY_MS = 7000
 
@@ -43,7 +46,10 @@ export function startRegistration(options: RegistrationOptions): Registration {
 class StatusReporter {
   node: Node | undefined
   private readonly options: RegistrationOptions
+  private registered = false
+  private reported: unknown
   private reportedAt = 0
+  private problemSince: number | undefined
   private wake = new AbortController()
 
   constructor(options: RegistrationOptions) {
@@ -62,7 +68,7 @@ class StatusReporter {
       this.wake = new AbortController()
       let wait = CHECK_MS
       try {
-        if (!(await this.report())) wait = UNREADY_CHECK_MS
+        if (!(await this.report())) wait = this.unreadyWait()
         retry = RETRY_MS
       } catch (error) {
         ports.log.warn({ error: String(error) }, 'the status of the node was not written')
@@ -73,64 +79,81 @@ class StatusReporter {
     }
   }
 
+  private unreadyWait(): number {
+    const since = this.problemSince ?? 0
+    return this.options.ports.clock.now() - since < PATIENCE_MS ? UNREADY_CHECK_MS : LONG_UNREADY_CHECK_MS
+  }
+
   /** Whether the node is ready. */
   private async report(): Promise<boolean> {
     const { client, nodeName, ports } = this.options
     const facts = await this.options.facts()
     const ready = facts.problem === ''
-    if (this.node === undefined) {
+    this.problemSince = ready ? undefined : (this.problemSince ?? ports.clock.now())
+    if (!ready && (await this.mayPass(this.problemSince))) return false
+    // Others change it too: a controller that missed the lease, an administrator who deletes it.
+    this.node = await client.find(nodes, { name: nodeName })
+    if (this.node === undefined || !this.registered) {
       this.node = await this.register(facts)
+      this.registered = true
       return ready
     }
     const next = nodeStatus(facts, this.node.status)
     const due = ports.clock.now() - this.reportedAt >= REPORT_MS
-    if (!due && sameStatus(this.node.status, next)) return ready
-    try {
-      this.node = await client.patch(
-        nodes,
-        { name: nodeName },
-        { type: 'strategic', subresource: 'status', body: { status: next } }
-      )
-      this.reportedAt = ports.clock.now()
-    } catch (error) {
-      // Somebody deleted the node while its machine lives on.
-      if (!isReason(error, 'NotFound')) throw error
-      this.node = undefined
-      return false
-    }
+    if (!due && isDeepStrictEqual(this.reported, steady(next)) && sameConditions(this.node.status, next)) return ready
+    await this.write(next)
     return ready
+  }
+
+  private async write(status: NodeStatus): Promise<void> {
+    const { client, nodeName, ports } = this.options
+    const patch = { type: 'strategic', subresource: 'status', body: { status } } as const
+    this.node = await client.patch(nodes, { name: nodeName }, patch)
+    this.reported = steady(status)
+    this.reportedAt = ports.clock.now()
+  }
+
+  /** Whether to wait with bad news. */
+  private async mayPass(since: number | undefined): Promise<boolean> {
+    const { client, nodeName, ports } = this.options
+    if (since === undefined || ports.clock.now() - since >= PATIENCE_MS) return false
+    const node = this.node ?? (await client.find(nodes, { name: nodeName }))
+    return node?.status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') === true
   }
 
   /** Creates the node, or takes over the one that an earlier agent made. */
   private async register(facts: NodeFacts): Promise<Node> {
-    const { client, nodeName, ports } = this.options
+    const { client, nodeName } = this.options
     const wanted = nodeObject(facts)
     let node: Node
     try {
       node = await client.create(nodes, wanted)
     } catch (error) {
       if (!isReason(error, 'AlreadyExists')) throw error
-      const body: Record<string, unknown> = { metadata: { labels: wanted.metadata.labels } }
+      const { labels, annotations } = wanted.metadata
+      const body: Record<string, unknown> = { metadata: { labels, annotations } }
       const present = await client.get(nodes, { name: nodeName })
       if (present.spec?.podCIDR === undefined || present.spec.podCIDR === '') body.spec = wanted.spec
       node = await client.patch(nodes, { name: nodeName }, { type: 'strategic', body })
     }
-    const status = nodeStatus(facts, node.status)
-    const body = { status }
-    node = await client.patch(nodes, { name: nodeName }, { type: 'strategic', subresource: 'status', body })
-    this.reportedAt = ports.clock.now()
-    return node
+    this.node = node
+    await this.write(nodeStatus(facts, node.status))
+    return this.node
   }
 }
 
+/** What stays the same while nothing happens. The API may write it in other words ("1024Mi" as "1Gi"). */
+function steady(status: NodeStatus): unknown {
+  return { ...status, conditions: undefined }
+}
+
 /** Heartbeats aside. */
-function sameStatus(a: NodeStatus | undefined, b: NodeStatus): boolean {
+function sameConditions(a: NodeStatus | undefined, b: NodeStatus): boolean {
   const bare = (status: NodeStatus | undefined) => {
-    const conditions = (status?.conditions ?? []).map(({ lastHeartbeatTime: _, ...rest }) => rest)
-    conditions.sort((x, y) => (x.type < y.type ? -1 : 1))
-    return JSON.parse(JSON.stringify({ ...status, conditions })) as unknown
+    const all = (status?.conditions ?? []).map((one) => `${one.type} ${one.status} ${one.reason} ${one.message}`)
+    return all.sort().join('\n')
   }
-  return isDeepStrictEqual(bare(a), bare(b))
+  return bare(a) === bare(b)
 }
 
 async function renewLease(options: RegistrationOptions, node: () => Node | undefined): Promise<void> {

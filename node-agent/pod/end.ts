@@ -2,7 +2,7 @@
 import type { Pod, PodStatus } from '../../core/kinds/types.ts'
 import { timestamp } from '../../core/ports.ts'
 import type { RuntimeContainer } from '../runtime/runtime.ts'
-import { type Action, type ContainerStop, isSidecar, type PodInput, type PodPlan } from './input.ts'
+import { type Action, type ContainerStop, isSidecar, isTerminalPhase, type PodInput, type PodPlan } from './input.ts'
 import { podStatus } from './status.ts'
 
 /** Why the pod ends; nothing set: its deletion was asked for. */
@@ -12,6 +12,8 @@ export interface EndCause {
   readonly message?: string | undefined
   /** The status that the end was seen in. */
   readonly status?: PodStatus
+  /** What is told of it, once. */
+  readonly event?: string
 }
 
 const DEFAULT_GRACE_SECONDS = 30
@@ -26,7 +28,22 @@ export function planEnd(input: PodInput, cause: EndCause): PodPlan {
   const actions = idle ? afterContainers(input) : stopActions(input, { running, until })
   const ended = idle && !input.busy.sandbox && !input.busy.preparing
   const again = running.length > 0 && until > input.now ? until : undefined
-  return { actions, status: endStatus(input, cause, ended), again, ending: true }
+  const status = endStatus(input, cause, ended)
+  const over = input.rejected !== undefined || (ended && !input.runtime.sandboxes.some((sandbox) => sandbox.ready))
+  const reported = over ? status : notYetEnded(input, status)
+  return { actions: [...told(input, cause), ...actions], status, reported, again, ending: true }
+}
+
+/** Whoever sees a terminal phase may take it that nothing of the pod runs: until then, the old phase is shown. */
+function notYetEnded({ reported }: PodInput, status: PodStatus): PodStatus {
+  if (isTerminalPhase(reported.phase) || !isTerminalPhase(status.phase)) return status
+  const { reason: _, message: __, ...rest } = status
+  return { ...rest, ...reported }
+}
+
+function told({ endingSince }: PodInput, { event, message = '' }: EndCause): Action[] {
+  if (event === undefined || endingSince !== undefined) return []
+  return [{ do: 'event', type: 'Normal', reason: event, message }]
 }
 
 function graceSeconds(pod: Pod): number {
@@ -90,7 +107,7 @@ function rejectedStatus({ status, now, pod }: PodInput, rejected: NonNullable<Po
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     phase: 'Failed',
     reason: rejected.reason,
-    message: rejected.message,
+    message: `Pod was rejected: ${rejected.message}`,
     startTime: status.startTime ?? timestamp(now)
   }
 }

@@ -63,9 +63,11 @@ export function scene({ sandboxes, containers, busy, ...more }: Scene = {}): Pod
   return {
     pod: podOf(),
     status: { phase: 'Pending' } as PodStatus,
+    reported: { phase: 'Pending' },
     health: new Map(),
     messages: new Map(),
     failures: new Map(),
+    replaced: new Set(),
     rejected: undefined,
     prepared: true,
     prepareAfter: 0,

@@ -1,6 +1,9 @@
 /** What the decision about a pod is made from, and what comes out. All of it is data. */
 import type { Container, Pod, PodStatus } from '../../core/kinds/types.ts'
-import type { PodRuntime } from '../runtime/runtime.ts'
+import type { PodRuntime, RuntimeContainer } from '../runtime/runtime.ts'
+
+/** In which a container keeps the name of its image as the pod gave it. */
+export const IMAGE_ANNOTATION = 'wherry.io/image'
 
 /** What probes say of one running container. Absent: not known yet. */
 export interface Health {
@@ -9,7 +12,7 @@ export interface Health {
   /** The readiness probe says so. */
   readonly ready?: boolean
   /** A liveness or startup probe failed too often: the container must be replaced. */
-  readonly failure?: { readonly message: string; readonly graceSeconds: number | undefined }
+  readonly failure?: { readonly probe: 'liveness' | 'startup'; readonly graceSeconds: number | undefined }
 }
 
 /** Why a container could not be started at the last attempt (kubelet's reason cache). */
@@ -43,11 +46,15 @@ export interface PodInput {
   readonly pod: Pod
   /** The status that was last decided; at first, the API's. */
   readonly status: PodStatus
+  /** What the API was told last. */
+  readonly reported: Pick<PodStatus, 'phase' | 'reason' | 'message'>
   readonly runtime: PodRuntime
   /** By container id. */
   readonly health: ReadonlyMap<string, Health>
   /** Termination messages by container id. */
   readonly messages: ReadonlyMap<string, string>
+  /** Ids of containers that were stopped because the pod now describes another in their place. */
+  readonly replaced: ReadonlySet<string>
   /** By container name. */
   readonly failures: ReadonlyMap<string, StartFailure>
   readonly busy: Busy
@@ -81,6 +88,8 @@ export interface ContainerStop {
   readonly until: number
   /** The event's text. */
   readonly message: string
+  /** Another starts in its place, whatever the restart policy. */
+  readonly replace?: true
 }
 
 export type Action =
@@ -95,7 +104,8 @@ export type Action =
   | { readonly do: 'removeContainer'; readonly id: string }
   | {
       readonly do: 'event'
-      readonly container: string
+      /** Absent: it is about the pod as a whole. */
+      readonly container?: string
       readonly type: 'Normal' | 'Warning'
       readonly reason: string
       readonly message: string
@@ -108,6 +118,8 @@ export type Action =
 export interface PodPlan {
   readonly actions: readonly Action[]
   readonly status: PodStatus
+  /** What the API is told: a terminal phase only when nothing of the pod runs any more. */
+  readonly reported: PodStatus
   /** Milliseconds since 1970 when time alone changes the decision. */
   readonly again: number | undefined
   /** Set from the moment that the pod must end. */
@@ -117,6 +129,22 @@ export interface PodPlan {
 /** An init container that keeps running beside the others. */
 export function isSidecar(container: Container): boolean {
   return container.restartPolicy === 'Always'
+}
+
+/** Init containers, containers and ephemeral ones: names are unique among all of them. */
+export function containersOf(pod: Pod): readonly Container[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {}
+  return [...initContainers, ...containers, ...ephemeralContainers]
+}
+
+/** Whether the pod describes it otherwise than when it was made. Only the image of a container can change so. */
+export function isChanged(container: Container, made: RuntimeContainer): boolean {
+  const image = made.annotations[IMAGE_ANNOTATION]
+  return image !== undefined && image !== (container.image ?? '')
+}
+
+export function containerNamed(pod: Pod, name: string): Container | undefined {
+  return containersOf(pod).find((container) => container.name === name)
 }
 
 export function formatPod(pod: Pod): string {

@@ -231,7 +231,7 @@ test('a refused pod says why and nothing of containers', () => {
   expect(status).toEqual({
     phase: 'Failed',
     reason: 'OutOfcpu',
-    message: 'm',
+    message: 'Pod was rejected: m',
     qosClass: 'Burstable',
     startTime: iso(0),
     observedGeneration: 1
@@ -246,4 +246,79 @@ test('a deadline says what happened', () => {
     reason: 'DeadlineExceeded',
     message: 'Pod was active on the node longer than the specified deadline'
   })
+})
+
+describe('in the end', () => {
+  const notLocated = { terminated: expect.objectContaining({ exitCode: 137, reason: 'ContainerStatusUnknown' }) }
+  const waits = { waiting: { reason: 'PodInitializing' } }
+  const pair = { initContainers: [container('i'), container('j')] }
+  test('a pod that never came to run has failed, and so have its containers', () => {
+    const status = statusOf({ pod: podOf({}, deletedAt), sandboxes: [] })
+    expect(status.phase).toBe('Failed')
+    expect(status.containerStatuses?.[0]).toMatchObject({ name: 'c', restartCount: 0, state: notLocated })
+  })
+  test.each<[string, Parameters<typeof ran>[1] & { exitCode: number }, object[], object]>([
+    ['in its first init container', { exitCode: 137 }, [{ terminated: { exitCode: 137 } }, waits], waits],
+    ['after its first init container', { exitCode: 0 }, [{ terminated: { exitCode: 0 } }, waits], waits]
+  ])('a pod that ended %s says nothing of what never began', (_, how, inits, main) => {
+    const status = statusOf({
+      pod: podOf(pair, deletedAt),
+      sandboxes: off,
+      containers: [exited('i', how.exitCode)]
+    })
+    expect(status).toMatchObject({ phase: 'Failed', containerStatuses: [{ state: main }] })
+    expect(status.initContainerStatuses?.map((one) => one.state)).toMatchObject(inits)
+  })
+})
+
+describe('a terminal phase is told when nothing runs any more', () => {
+  const reportedOf = (given: Scene) => planPod(scene({ reported: { phase: 'Running' }, ...given })).reported
+  const late = podOf({ activeDeadlineSeconds: 60 })
+  const began = { phase: 'Running', startTime: iso(-60) }
+  test.each<[string, Scene, [string | undefined, string | undefined]]>([
+    ['a deadline, its container runs', { containers: [ran('c')] }, ['Running', undefined]],
+    ['a deadline, its sandbox is there', { containers: [exited('c', 137)] }, ['Running', undefined]],
+    ['a deadline, all is gone', { containers: [exited('c', 137)], sandboxes: off }, ['Failed', 'DeadlineExceeded']]
+  ])('%s', (_, given, expected) => {
+    const { phase, reason } = reportedOf({ pod: late, status: began, ...given })
+    expect([phase, reason]).toEqual(expected)
+  })
+  test('a sidecar holds it back', () => {
+    const pod = podOf({ restartPolicy: 'Never', initContainers: [container('s', { restartPolicy: 'Always' })] })
+    const containers = [exited('c', 0), ran('s')]
+    expect(reportedOf({ pod, containers }).phase).toBe('Running')
+    expect(reportedOf({ pod, containers: [exited('c', 0), exited('s', 0)], sandboxes: off }).phase).toBe('Succeeded')
+  })
+  test('once told it stays', () => {
+    const gone = { status: { phase: 'Succeeded' }, reported: { phase: 'Succeeded' }, containers: [ran('c')] }
+    expect(reportedOf(gone).phase).toBe('Succeeded')
+  })
+  test('a refused pod is told at once', () => {
+    expect(reportedOf({ rejected: { reason: 'OutOfcpu', message: 'm' } }).phase).toBe('Failed')
+  })
+})
+
+test('volume mounts are told of a container that waits, too', () => {
+  const volumeMounts = [
+    { name: 'v', mountPath: '/v' },
+    { name: 'w', mountPath: '/w', readOnly: true }
+  ]
+  const status = statusOf({ pod: podOf({ containers: [container('c', { volumeMounts })] }), sandboxes: [] })
+  expect(status.containerStatuses?.[0]?.volumeMounts).toEqual([
+    { name: 'v', mountPath: '/v' },
+    { name: 'w', mountPath: '/w', readOnly: true, recursiveReadOnly: 'Disabled' }
+  ])
+})
+
+test.each([
+  [1, 4096],
+  [4, 3072],
+  [6, 2048]
+])('the messages of %i containers have %i bytes each', (count, most) => {
+  const names = Array.from({ length: count }, (_, index) => `c${index}`)
+  const pod = podOf({ restartPolicy: 'Never', containers: names.map((name) => container(name)) })
+  const containers = names.map((name) => exited(name, 1))
+  const messages = new Map(containers.map(({ id }) => [id, 'm'.repeat(4096)]))
+  const ends = statusOf({ pod, containers, messages }).containerStatuses?.map((one) => one.state?.terminated?.message)
+  expect(ends?.map((message) => message?.length)).toEqual(names.map(() => most))
 })

@@ -3,6 +3,7 @@ import type { Container, ContainerState, ContainerStatus, Pod, PodStatus } from 
 import { timestamp } from '../../core/ports.ts'
 import type { RuntimeContainer } from '../runtime/runtime.ts'
 import { podConditions } from './conditions.ts'
+import { atItsEnd } from './final-status.ts'
 import { isSidecar, isTerminalPhase, type PodInput } from './input.ts'
 import { wantsInitRun, wantsRun } from './restart.ts'
 
@@ -30,12 +31,14 @@ export function podStatus(
   const statuses = { input, waiting, ended: options.ended === true }
   const inits = (spec?.initContainers ?? []).map((one) => containerStatus(statuses, one, 'init'))
   const mains = (spec?.containers ?? []).map((one) => containerStatus(statuses, one, 'main'))
-  mains.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
-  const computed = phaseOf({ pod, inits, mains, ended: options.ended === true })
+  const ephemerals = (spec?.ephemeralContainers ?? []).map((one) => containerStatus(statuses, one, 'ephemeral'))
+  mains.sort(byName)
+  ephemerals.sort(byName)
+  const computed = phaseOf({ pod, inits, mains, replaced: input.replaced, ended: options.ended === true })
   const phase = isTerminalPhase(before.phase) ? before.phase : (options.phase ?? computed)
   const ips = addresses(input, options.ended === true || isTerminalPhase(phase))
   const conditions = podConditions({ input, phase: phase ?? '', inits, mains, ips })
-  return {
+  const status: PodStatus = {
     ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
     phase,
     conditions,
@@ -46,8 +49,14 @@ export function podStatus(
     ...(ips[0] === undefined ? {} : { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
     startTime: before.startTime ?? timestamp(now),
     ...(inits.length === 0 ? {} : { initContainerStatuses: inits }),
-    ...(mains.length === 0 ? {} : { containerStatuses: mains })
+    ...(mains.length === 0 ? {} : { containerStatuses: mains }),
+    ...(ephemerals.length === 0 ? {} : { ephemeralContainerStatuses: ephemerals })
   }
+  return options.ended === true ? atItsEnd(pod, status) : status
+}
+
+function byName(a: ContainerStatus, b: ContainerStatus): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
 }
 
 /** What others write into a pod's status and the agent leaves alone. */
@@ -74,7 +83,9 @@ interface Statuses {
   readonly ended: boolean
 }
 
-function containerStatus(statuses: Statuses, container: Container, role: 'init' | 'main'): ContainerStatus {
+type Role = 'init' | 'main' | 'ephemeral'
+
+function containerStatus(statuses: Statuses, container: Container, role: Role): ContainerStatus {
   const { input } = statuses
   const before = statusesOf(input.status, role).find((status) => status.name === container.name)
   const attempts = input.runtime.containers.filter((one) => one.name === container.name)
@@ -89,6 +100,10 @@ function containerStatus(statuses: Statuses, container: Container, role: 'init' 
     status.lastState = { terminated: last }
   }
   applyWaiting(statuses, container, { status, current, role, before })
+  if (role === 'ephemeral') {
+    delete status.started
+    return status
+  }
   const running = current?.state === 'running' && status.state?.running !== undefined
   const started = running && isStarted(input, container, current)
   const isReady = container.readinessProbe === undefined || input.health.get(current?.id ?? '')?.ready === true
@@ -98,33 +113,46 @@ function containerStatus(statuses: Statuses, container: Container, role: 'init' 
   return status
 }
 
-function statusesOf(status: PodStatus, role: 'init' | 'main'): readonly ContainerStatus[] {
+function statusesOf(status: PodStatus, role: Role): readonly ContainerStatus[] {
+  if (role === 'ephemeral') return status.ephemeralContainerStatuses ?? []
   return (role === 'init' ? status.initContainerStatuses : status.containerStatuses) ?? []
 }
 
 /** What the runtime knows nothing of: not made yet, or lost. */
-function unseen(statuses: Statuses, container: Container, before: ContainerStatus | undefined): ContainerStatus {
-  const { input, ended } = statuses
-  const base = { name: container.name, image: container.image ?? '', imageID: '', restartCount: 0, ready: false }
+function unseen({ input }: Statuses, container: Container, before: ContainerStatus | undefined): ContainerStatus {
   if (before?.state?.terminated !== undefined) return { ...before, lastState: before.lastState ?? {} }
   const hasInits = (input.pod.spec?.initContainers ?? []).length > 0
-  const waiting: ContainerState = { waiting: { reason: hasInits ? 'PodInitializing' : 'ContainerCreating' } }
-  const restartCount = before?.restartCount ?? 0
-  if (before?.state?.running === undefined || before.containerID === undefined) {
-    return { ...base, restartCount, state: waiting, lastState: before?.lastState ?? {} }
+  const waiting = { waiting: { reason: hasInits ? 'PodInitializing' : 'ContainerCreating' } }
+  const status: ContainerStatus = {
+    name: container.name,
+    image: container.image ?? '',
+    imageID: '',
+    restartCount: before?.restartCount ?? 0,
+    ready: false,
+    state: waiting,
+    lastState: before?.lastState ?? {},
+    ...volumeMountsOf(container)
   }
-  const lost: ContainerState = {
-    terminated: {
-      exitCode: 137,
-      reason: 'ContainerStatusUnknown',
-      message: ended
-        ? 'The container could not be located when the pod was terminated'
-        : 'The container could not be located when the pod was deleted.  The container used to be Running'
-    }
+  if (before?.state?.running === undefined || before.containerID === undefined) return status
+  if (before.lastState?.terminated !== undefined) return status
+  // It ran and is gone: that run counts, so that the pod does not look as if it had never begun.
+  if (input.pod.metadata.deletionTimestamp === undefined) status.restartCount++
+  status.lastState = { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message: LOST_MESSAGE } }
+  return status
+}
+
+const LOST_MESSAGE = 'The container could not be located when the pod was deleted.  The container used to be Running'
+
+function volumeMountsOf(container: Container): Pick<ContainerStatus, 'volumeMounts'> {
+  const { volumeMounts = [] } = container
+  if (volumeMounts.length === 0) return {}
+  return {
+    volumeMounts: volumeMounts.map(({ name, mountPath, readOnly }) => ({
+      name,
+      mountPath,
+      ...(readOnly === true ? { readOnly: true, recursiveReadOnly: 'Disabled' } : {})
+    }))
   }
-  return ended
-    ? { ...base, restartCount, state: lost, lastState: {} }
-    : { ...base, restartCount, state: waiting, lastState: lost }
 }
 
 function ofRuntime(input: PodInput, container: Container, current: RuntimeContainer): ContainerStatus {
@@ -139,16 +167,10 @@ function ofRuntime(input: PodInput, container: Container, current: RuntimeContai
     imageID: current.imageRef,
     containerID: `containerd://${current.id}`,
     started: false,
-    resources: container.resources === undefined ? {} : { ...container.resources }
+    resources: container.resources === undefined ? {} : { ...container.resources },
+    ...volumeMountsOf(container)
   }
   if (requests !== undefined && Object.keys(requests).length > 0) status.allocatedResources = requests
-  if (container.volumeMounts !== undefined && container.volumeMounts.length > 0) {
-    status.volumeMounts = container.volumeMounts.map((mount) => ({
-      name: mount.name,
-      mountPath: mount.mountPath,
-      ...(mount.readOnly === true ? { readOnly: true, recursiveReadOnly: 'Disabled' } : {})
-    }))
-  }
   return status
 }
 
@@ -161,7 +183,9 @@ function stateOf(input: PodInput, container: RuntimeContainer): ContainerState {
 }
 
 function terminated(input: PodInput, container: RuntimeContainer): NonNullable<ContainerState['terminated']> {
-  const message = input.messages.get(container.id) ?? container.message
+  const { spec } = input.pod
+  const most = messageLimit(spec?.containers, spec?.initContainers, spec?.ephemeralContainers)
+  const message = truncated(input.messages.get(container.id) ?? container.message, most)
   return {
     exitCode: container.exitCode,
     reason: container.reason,
@@ -173,12 +197,24 @@ function terminated(input: PodInput, container: RuntimeContainer): NonNullable<C
   }
 }
 
+/** Bytes of termination messages that one pod may have, shared evenly among its containers (kubelet's limit). */
+const MOST_MESSAGES = 12 * 1024
+
+function messageLimit(...lists: readonly (readonly unknown[] | undefined)[]): number {
+  return Math.floor(MOST_MESSAGES / Math.max(1, lists.flatMap((list) => list ?? []).length))
+}
+
+function truncated(text: string, most: number): string {
+  const bytes = Buffer.from(text)
+  return bytes.length <= most ? text : bytes.subarray(0, most).toString()
+}
+
 const EPOCH = '1970-01-01T00:00:00Z'
 
 interface Shown {
   readonly status: ContainerStatus
   readonly current: RuntimeContainer | undefined
-  readonly role: 'init' | 'main'
+  readonly role: Role
   readonly before: ContainerStatus | undefined
 }
 
@@ -186,15 +222,21 @@ interface Shown {
 function applyWaiting({ input, waiting, ended }: Statuses, container: Container, shown: Shown): void {
   const { status, current, role, before } = shown
   if (ended || current?.state === 'running') return
-  const again =
-    current === undefined ||
-    (role === 'init' && !isSidecar(container)
-      ? wantsInitRun(input.pod, container, current)
-      : wantsRun(input.pod, container, current))
+  const again = current === undefined || runsAfter(input.pod, container, { current, role })
   const reason = waiting.get(container.name) ?? failureReason(input, container.name) ?? lastBackOff(before)
   if (!again || reason === undefined) return
   if (status.state?.terminated !== undefined) status.lastState = { terminated: status.state.terminated }
   status.state = { waiting: { reason: reason.reason, ...(reason.message === '' ? {} : { message: reason.message }) } }
+}
+
+function runsAfter(
+  pod: Pod,
+  container: Container,
+  { current, role }: { readonly current: RuntimeContainer; readonly role: Role }
+): boolean {
+  if (role === 'ephemeral') return false
+  if (role === 'init' && !isSidecar(container)) return wantsInitRun(pod, container, current)
+  return wantsRun(pod, container, current)
 }
 
 /** While the next start is under way, a container that was backing off still says so. */
@@ -214,10 +256,11 @@ interface PhaseInput {
   readonly pod: Pod
   readonly inits: readonly ContainerStatus[]
   readonly mains: readonly ContainerStatus[]
+  readonly replaced: PodInput['replaced']
   readonly ended: boolean
 }
 
-function phaseOf({ pod, inits, mains, ended }: PhaseInput): string {
+function phaseOf({ pod, inits, mains, replaced, ended }: PhaseInput): string {
   const init = initProgress(pod, inits)
   if (init === 'failed') return 'Failed'
   let running = 0
@@ -236,7 +279,8 @@ function phaseOf({ pod, inits, mains, ended }: PhaseInput): string {
   if (init === 'pending' || waiting > 0) return 'Pending'
   if (running > 0) return 'Running'
   if (stopped === 0) return 'Pending'
-  if (mains.some((status) => runsAgain(pod, status))) return 'Running'
+  const isReplaced = ({ containerID = '' }: ContainerStatus) => replaced.has(containerID.replace(/^.*:\/\//, ''))
+  if (mains.some((status) => isReplaced(status) || runsAgain(pod, status))) return 'Running'
   return stopped === succeeded ? 'Succeeded' : 'Failed'
 }
 

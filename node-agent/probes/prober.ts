@@ -25,6 +25,14 @@ interface Probed {
   readonly workers: Map<ProbeKind, Worker>
 }
 
+/**
+ * When the first probe counts, unless the probe itself says how long to wait. Kubelet asks for readiness when it notices
+ * that the container runs, which takes it up to a second, and for the other two at the next full period.
+ */
+const NOTICED_MS = 1000
+/** Until then, a container that is ready already is noticed early; pauses between such questions. */
+const EARLY_MS = [100, 200, 400, 800, 1600, 3200]
+
 const WORDS: Readonly<Record<ProbeKind, string>> = { startup: 'Startup', liveness: 'Liveness', readiness: 'Readiness' }
 
 /** The probes of one pod. */
@@ -96,30 +104,37 @@ export class Prober {
     const { clock } = this.context.ports
     const worker: Worker = { timer: undefined, stopped: false }
     probed.workers.set(kind, worker)
-    const due = current.startedAt + (probe.initialDelaySeconds ?? 0) * 1000
+    const period = (probe.periodSeconds ?? 10) * 1000
+    const due = firstDue(kind, probe, current.startedAt)
     let streak = NO_STREAK
+    let asked = 0
     const round = () => {
       const began = clock.now()
-      void this.once(target, { kind, probe, streak }).then((next) => {
+      const early = began < due
+      void this.once(target, { kind, probe, streak, early }).then((next) => {
         if (worker.stopped) return
         streak = next
-        const period = (probe.periodSeconds ?? 10) * 1000
-        worker.timer = clock.after(Math.max(0, began + period - clock.now()), round)
+        const pause = EARLY_MS[asked++] ?? period
+        const stillEarly = early && streak.last !== 'success'
+        const again = stillEarly ? Math.min(clock.now() + pause, due) : began + period
+        worker.timer = clock.after(Math.max(0, again - clock.now()), round)
       })
     }
-    worker.timer = clock.after(Math.max(0, due - clock.now()), round)
+    const asksEarly = kind !== 'liveness' && (probe.initialDelaySeconds ?? 0) === 0
+    worker.timer = clock.after(asksEarly ? 0 : Math.max(0, due - clock.now()), round)
   }
 
   private async once(
     target: Target,
-    ask: { readonly kind: ProbeKind; readonly probe: Probe; readonly streak: Streak }
+    ask: { readonly kind: ProbeKind; readonly probe: Probe; readonly streak: Streak; readonly early: boolean }
   ): Promise<Streak> {
-    const { kind, probe, streak } = ask
+    const { kind, probe, streak, early } = ask
     const { spec, current, probed, podIP } = target
     const { runtime, ports, event } = this.context
     const answer = await runProbe({ runtime, ports, container: spec, containerId: current.id, podIP }, probe)
     // The container has ended meanwhile: what a probe says of it means nothing.
     if (probed.workers.get(kind)?.stopped !== false || this.containers.get(current.id) !== probed) return streak
+    if (answer.result !== 'success' && early) return streak
     if (answer.result === 'unknown') {
       const message = `${WORDS[kind]} probe errored and resulted in unknown state: ${answer.output}`
       event(spec, 'Warning', { reason: 'Unhealthy', message })
@@ -128,6 +143,9 @@ export class Prober {
     if (answer.result === 'failure') {
       event(spec, 'Warning', { reason: 'Unhealthy', message: `${WORDS[kind]} probe failed: ${answer.output}` })
     }
+    if (answer.result === 'success' && answer.warning !== undefined) {
+      event(spec, 'Warning', { reason: 'ProbeWarning', message: `${WORDS[kind]} probe warning: ${answer.warning}` })
+    }
     const next = addResult(streak, answer.result, probe)
     if (next.settled === undefined) return next.streak
     this.settle(target, { kind, probe, healthy: next.settled === 'success' })
@@ -135,8 +153,8 @@ export class Prober {
   }
 
   private settle(target: Target, word: { kind: ProbeKind; probe: Probe; healthy: boolean }): void {
-    const { probed, spec } = target
-    const next = healthAfter(probed.health, spec.name, word)
+    const { probed } = target
+    const next = healthAfter(probed.health, word)
     if (JSON.stringify(next) === JSON.stringify(probed.health)) return
     probed.health = next
     if (next.failure !== undefined) for (const worker of probed.workers.values()) stop(worker)
@@ -146,13 +164,11 @@ export class Prober {
 
 function healthAfter(
   health: Health,
-  name: string,
   { kind, probe, healthy }: { kind: ProbeKind; probe: Probe; healthy: boolean }
 ): Health {
   if (kind === 'readiness') return { ...health, ready: healthy }
   if (healthy) return kind === 'startup' ? { ...health, started: true } : health
-  const message = `Container ${name} failed ${kind} probe, will be restarted`
-  return { ...health, failure: { message, graceSeconds: probe.terminationGracePeriodSeconds } }
+  return { ...health, failure: { probe: kind, graceSeconds: probe.terminationGracePeriodSeconds } }
 }
 
 interface Target {
@@ -161,6 +177,13 @@ interface Target {
   readonly probed: Probed
   readonly podIP: string
   readonly ending: boolean
+}
+
+/** Milliseconds since 1970. */
+export function firstDue(kind: ProbeKind, probe: Probe, startedAt: number): number {
+  const delay = (probe.initialDelaySeconds ?? 0) * 1000
+  if (delay > 0) return startedAt + delay
+  return startedAt + (kind === 'readiness' ? NOTICED_MS : (probe.periodSeconds ?? 10) * 1000)
 }
 
 function hasProbe(spec: Container): boolean {

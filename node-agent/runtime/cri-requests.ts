@@ -59,10 +59,11 @@ const PROPAGATION = {
   Bidirectional: 'PROPAGATION_BIDIRECTIONAL'
 } as const
 
-/** What the runtime hides of /proc, and what it lets be read only (OCI's defaults). */
+/** What the runtime hides of /proc and /sys, and what it lets be read only (kubelet's defaults for procMount). */
 const MASKED_PATHS = [
   '/proc/asound',
   '/proc/acpi',
+  '/proc/interrupts',
   '/proc/kcore',
   '/proc/keys',
   '/proc/latency_stats',
@@ -70,7 +71,8 @@ const MASKED_PATHS = [
   '/proc/timer_stats',
   '/proc/sched_debug',
   '/proc/scsi',
-  '/sys/firmware'
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap'
 ]
 const READ_ONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
@@ -101,7 +103,7 @@ function securityContext(security: ContainerConfig['security']): object {
 }
 
 function namespaceOptions(modes: NamespaceModes): object {
-  return { network: modes.network, pid: modes.pid, ipc: modes.ipc }
+  return { network: modes.network, pid: modes.pid, ipc: modes.ipc, target_id: modes.target ?? '' }
 }
 
 function seccomp(profile: SeccompProfile): object {

@@ -16,18 +16,6 @@ import {
   type SandboxConfig
 } from './runtime.ts'
 
-export interface FakeRuntime extends Runtime {
-  /** Every call that changed something, as "method name". */
-  readonly calls: string[]
-  readonly images: Map<string, Image>
-  /** Ends a container as its process would. */
-  end(id: string, exitCode: number): void
-  /** The configuration that a container was made with. */
-  configOf(id: string): ContainerConfig | undefined
-  /** What exec answers; by default a command succeeds. */
-  onExec: (id: string, command: readonly string[]) => ExecResult
-}
-
 interface Made {
   container: RuntimeContainer
   readonly config: ContainerConfig
@@ -35,112 +23,165 @@ interface Made {
 
 const IMAGE_ID = 'sha256:0000000000000000000000000000000000000000000000000000000000000001'
 
-export function createFakeRuntime(ports: Ports): FakeRuntime {
-  const sandboxes = new Map<string, Sandbox>()
-  const containers = new Map<string, Made>()
-  const listeners = new Set<(event: RuntimeEvent) => void>()
-  const calls: string[] = []
-  let count = 0
-  const nextId = (kind: string) => `${kind}${++count}`
-  const now = () => ports.clock.now()
+export class FakeRuntime implements Runtime {
+  /** Every call that changed something, as "method name". */
+  readonly calls: string[] = []
+  readonly images = new Map<string, Image>([
+    ['i:1', { id: IMAGE_ID, tags: ['i:1'], digests: [], size: 1, username: '' }]
+  ])
+  private readonly ports: Ports
+  private readonly sandboxes = new Map<string, Sandbox>()
+  private readonly containers = new Map<string, Made>()
+  private readonly listeners = new Set<(event: RuntimeEvent) => void>()
+  private count = 0
 
-  const made = (id: string): Made => {
-    const found = containers.get(id)
+  constructor(ports: Ports) {
+    this.ports = ports
+  }
+
+  /** What exec answers; by default a command succeeds. */
+  onExec: (id: string, command: readonly string[]) => ExecResult = () => ({ exitCode: 0, stdout: '', stderr: '' })
+
+  /** Ends a container as its process would. */
+  end(id: string, exitCode: number): void {
+    const one = this.containers.get(id)
+    if (one === undefined || one.container.state !== 'running') return
+    const reason = exitCode === 0 ? 'Completed' : 'Error'
+    one.container = { ...one.container, state: 'exited', exitCode, reason, finishedAt: this.now() }
+    for (const listener of this.listeners) listener({ id })
+  }
+
+  /** The configuration that a container was made with. */
+  configOf(id: string): ContainerConfig | undefined {
+    return this.containers.get(id)?.config
+  }
+
+  async version(): Promise<{ name: string; version: string }> {
+    return { name: 'fake', version: '1' }
+  }
+
+  async status(): Promise<{ runtimeReady: boolean; networkReady: boolean; message: string }> {
+    return { runtimeReady: true, networkReady: true, message: '' }
+  }
+
+  async inspect(podUid?: string): Promise<ReadonlyMap<string, PodRuntime>> {
+    return inspect({ sandboxes: this.sandboxes, containers: this.containers, podUid })
+  }
+
+  async runSandbox(config: SandboxConfig): Promise<string> {
+    const id = this.nextId('s')
+    this.calls.push(`runSandbox ${config.name}`)
+    this.sandboxes.set(id, sandboxOf(config, { id, now: this.now(), address: `10.0.0.${this.count}` }))
+    return id
+  }
+
+  async stopSandbox(id: string): Promise<void> {
+    this.calls.push(`stopSandbox ${id}`)
+    this.stopAll(id)
+    const sandbox = this.sandboxes.get(id)
+    if (sandbox !== undefined) this.sandboxes.set(id, { ...sandbox, ready: false, ips: [] })
+  }
+
+  async removeSandbox(id: string): Promise<void> {
+    this.stopAll(id)
+    for (const { container } of this.containers.values()) {
+      if (container.sandboxId === id) this.containers.delete(container.id)
+    }
+    this.sandboxes.delete(id)
+  }
+
+  async createContainer(sandboxId: string, config: ContainerConfig, sandbox: SandboxConfig): Promise<string> {
+    this.calls.push(`create ${config.name}`)
+    if (this.sandboxes.get(sandboxId)?.ready !== true) throw new RuntimeError('NotFound', 'failed to find sandbox id')
+    const taken = [...this.containers.values()].some(
+      ({ container }) =>
+        container.sandboxId === sandboxId && container.name === config.name && container.attempt === config.attempt
+    )
+    if (taken) throw new RuntimeError('Other', `name "${config.name}" is reserved`)
+    const id = this.nextId('c')
+    const at = { id, sandboxId, podUid: sandbox.podUid, logs: sandbox.logDirectory, now: this.now() }
+    this.containers.set(id, { config, container: containerOf(config, at) })
+    return id
+  }
+
+  async startContainer(id: string): Promise<void> {
+    const one = this.made(id)
+    this.calls.push(`start ${one.config.name}`)
+    const run = behaviour(one.config)
+    if (run === 'missing') {
+      const ended = { state: 'exited', exitCode: 128, reason: 'StartError', finishedAt: this.now() } as const
+      one.container = { ...one.container, ...ended }
+      throw new RuntimeError('Other', 'failed to start: no such file or directory')
+    }
+    one.container = { ...one.container, state: 'running', startedAt: this.now() }
+    if (typeof run === 'number') this.ports.clock.after(1, () => this.end(id, run))
+  }
+
+  async stopContainer(id: string, graceSeconds: number): Promise<void> {
+    this.calls.push(`stop ${this.containers.get(id)?.config.name ?? id} ${Math.ceil(graceSeconds)}`)
+    this.end(id, 137)
+  }
+
+  async removeContainer(id: string): Promise<void> {
+    this.containers.delete(id)
+  }
+
+  async exec(id: string, command: readonly string[]): Promise<ExecResult> {
+    if (this.made(id).container.state !== 'running') throw new RuntimeError('Other', 'container is not running')
+    return behaviourOf(command) ?? this.onExec(id, command)
+  }
+
+  async reopenLog(id: string): Promise<void> {
+    this.made(id)
+  }
+
+  async usage(): Promise<readonly []> {
+    return []
+  }
+
+  async listImages(): Promise<readonly Image[]> {
+    return [...this.images.values()]
+  }
+
+  async findImage(image: string): Promise<Image | undefined> {
+    return this.images.get(image) ?? [...this.images.values()].find((one) => one.id === image)
+  }
+
+  async pullImage(image: string): Promise<string> {
+    throw new RuntimeError('Other', `failed to pull and unpack image "${image}"`)
+  }
+
+  async removeImage(image: string): Promise<void> {
+    for (const [name, one] of this.images) if (name === image || one.id === image) this.images.delete(name)
+  }
+
+  onEvent(listener: (event: RuntimeEvent) => void): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  close(): void {}
+
+  private now(): number {
+    return this.ports.clock.now()
+  }
+
+  private nextId(kind: string): string {
+    this.count++
+    return `${kind}${this.count}`
+  }
+
+  private made(id: string): Made {
+    const found = this.containers.get(id)
     if (found === undefined) throw new RuntimeError('NotFound', `an error occurred when try to find container "${id}"`)
     return found
   }
-  const end = (id: string, exitCode: number) => {
-    const one = containers.get(id)
-    if (one === undefined || one.container.state !== 'running') return
-    const reason = exitCode === 0 ? 'Completed' : 'Error'
-    one.container = { ...one.container, state: 'exited', exitCode, reason, finishedAt: now() }
-    for (const listener of listeners) listener({ id })
-  }
-  const stopAll = (sandboxId: string) => {
-    for (const { container } of containers.values()) if (container.sandboxId === sandboxId) end(container.id, 137)
-  }
 
-  const fake: FakeRuntime = {
-    calls,
-    images: new Map([['i:1', { id: IMAGE_ID, tags: ['i:1'], digests: [], size: 1, username: '' }]]),
-    end,
-    configOf: (id) => containers.get(id)?.config,
-    onExec: () => ({ exitCode: 0, stdout: '', stderr: '' }),
-    version: async () => ({ name: 'fake', version: '1' }),
-    status: async () => ({ runtimeReady: true, networkReady: true, message: '' }),
-    inspect: async (podUid) => inspect({ sandboxes, containers, podUid }),
-    runSandbox: async (config) => {
-      const id = nextId('s')
-      calls.push(`runSandbox ${config.name}`)
-      sandboxes.set(id, sandboxOf(config, { id, now: now(), address: `10.0.0.${count}` }))
-      return id
-    },
-    stopSandbox: async (id) => {
-      calls.push(`stopSandbox ${id}`)
-      stopAll(id)
-      const sandbox = sandboxes.get(id)
-      if (sandbox !== undefined) sandboxes.set(id, { ...sandbox, ready: false, ips: [] })
-    },
-    removeSandbox: async (id) => {
-      stopAll(id)
-      for (const { container } of containers.values()) if (container.sandboxId === id) containers.delete(container.id)
-      sandboxes.delete(id)
-    },
-    createContainer: async (sandboxId, config, sandbox) => {
-      calls.push(`create ${config.name}`)
-      if (sandboxes.get(sandboxId)?.ready !== true) throw new RuntimeError('NotFound', 'failed to find sandbox id')
-      const taken = [...containers.values()].some(
-        ({ container }) =>
-          container.sandboxId === sandboxId && container.name === config.name && container.attempt === config.attempt
-      )
-      if (taken) throw new RuntimeError('Other', `name "${config.name}" is reserved`)
-      const id = nextId('c')
-      const at = { id, sandboxId, podUid: sandbox.podUid, logs: sandbox.logDirectory, now: now() }
-      containers.set(id, { config, container: containerOf(config, at) })
-      return id
-    },
-    startContainer: async (id) => {
-      const one = made(id)
-      calls.push(`start ${one.config.name}`)
-      const run = behaviour(one.config)
-      if (run === 'missing') {
-        const ended = { state: 'exited', exitCode: 128, reason: 'StartError', finishedAt: now() } as const
-        one.container = { ...one.container, ...ended }
-        throw new RuntimeError('Other', 'failed to start: no such file or directory')
-      }
-      one.container = { ...one.container, state: 'running', startedAt: now() }
-      if (typeof run === 'number') ports.clock.after(1, () => end(id, run))
-    },
-    stopContainer: async (id, graceSeconds) => {
-      calls.push(`stop ${containers.get(id)?.config.name ?? id} ${Math.ceil(graceSeconds)}`)
-      end(id, 137)
-    },
-    removeContainer: async (id) => {
-      containers.delete(id)
-    },
-    exec: async (id, command) => {
-      if (made(id).container.state !== 'running') throw new RuntimeError('Other', 'container is not running')
-      return behaviourOf(command) ?? fake.onExec(id, command)
-    },
-    reopenLog: async (id) => {
-      made(id)
-    },
-    usage: async () => [],
-    listImages: async () => [...fake.images.values()],
-    findImage: async (image) => fake.images.get(image) ?? [...fake.images.values()].find((one) => one.id === image),
-    pullImage: async (image) => {
-      throw new RuntimeError('Other', `failed to pull and unpack image "${image}"`)
-    },
-    removeImage: async (image) => {
-      for (const [name, one] of fake.images) if (name === image || one.id === image) fake.images.delete(name)
-    },
-    onEvent: (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-    close: () => {}
+  private stopAll(sandboxId: string): void {
+    for (const { container } of this.containers.values()) {
+      if (container.sandboxId === sandboxId) this.end(container.id, 137)
+    }
   }
-  return fake
 }
 
 function inspect(at: {

@@ -45,7 +45,9 @@ export interface PodRuntime {
 
 export interface NamespaceModes {
   readonly network: 'POD' | 'NODE'
-  readonly pid: 'POD' | 'CONTAINER' | 'NODE'
+  readonly pid: 'POD' | 'CONTAINER' | 'NODE' | 'TARGET'
+  /** The id of the container whose process namespace it is, with TARGET. */
+  readonly target?: string
   readonly ipc: 'POD' | 'NODE'
 }
 

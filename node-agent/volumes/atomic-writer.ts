@@ -18,15 +18,15 @@ export interface WriteOptions {
 
 export async function writeAtomically(folder: string, payload: Payload, options: WriteOptions): Promise<void> {
   await mkdir(folder, { recursive: true })
-  await chmod(folder, 0o777)
+  await own(folder, 0o777, options.group)
   const before = await readlink(join(folder, DATA)).catch(() => undefined)
   const name = await freshName(folder, options.now)
   const target = join(folder, name)
-  await mkdir(target, { mode: 0o755 })
-  await chmod(target, 0o755)
+  await mkdir(target)
+  await own(target, 0o755, options.group)
   for (const [path, file] of payload) {
     const full = join(target, path)
-    await mkdir(dirname(full), { recursive: true, mode: 0o755 })
+    await ownParents(target, dirname(path), options.group)
     await writeFile(full, file.content)
     if (file.user !== undefined || options.group !== undefined) await chown(full, file.user ?? 0, options.group ?? 0)
     await chmod(full, options.group === undefined ? file.mode : file.mode | 0o440)
@@ -35,6 +35,19 @@ export async function writeAtomically(folder: string, payload: Payload, options:
   await rename(join(folder, `${DATA}_tmp`), join(folder, DATA))
   await linkVisible(folder, payload)
   if (before !== undefined && before !== name) await rm(join(folder, before), { recursive: true, force: true })
+}
+
+/** With an fsGroup, a folder is the group's, and so is what is made inside. */
+async function own(folder: string, mode: number, group: number | undefined): Promise<void> {
+  if (group !== undefined) await chown(folder, 0, group)
+  await chmod(folder, group === undefined ? mode : mode | 0o2000)
+}
+
+async function ownParents(target: string, path: string, group: number | undefined): Promise<void> {
+  if (path === '.') return
+  await ownParents(target, dirname(path), group)
+  await mkdir(join(target, path), { recursive: true })
+  await own(join(target, path), 0o755, group)
 }
 
 async function freshName(folder: string, now: number): Promise<string> {

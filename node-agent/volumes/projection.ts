@@ -122,7 +122,7 @@ async function configMapFiles(
   const data = new Map<string, Buffer>()
   for (const [key, text] of Object.entries(object.data ?? {})) data.set(key, Buffer.from(text))
   for (const [key, base64] of Object.entries(object.binaryData ?? {})) data.set(key, Buffer.from(base64, 'base64'))
-  return select(data, source, mode)
+  return select(data, source, { mode, missing: 'configmap references non-existent config key' })
 }
 
 async function secretFiles(
@@ -138,7 +138,7 @@ async function secretFiles(
   }
   const data = new Map<string, Buffer>()
   for (const [key, base64] of Object.entries(object.data ?? {})) data.set(key, Buffer.from(base64, 'base64'))
-  return select(data, source, mode)
+  return select(data, source, { mode, missing: 'references non-existent secret key' })
 }
 
 interface Selection {
@@ -146,7 +146,11 @@ interface Selection {
   readonly optional?: boolean | undefined
 }
 
-function select(data: ReadonlyMap<string, Buffer>, { items, optional }: Selection, mode: number): Payload {
+function select(
+  data: ReadonlyMap<string, Buffer>,
+  { items, optional }: Selection,
+  { mode, missing }: { readonly mode: number; readonly missing: string }
+): Payload {
   const files = new Map<string, ProjectedFile>()
   if (items === undefined || items.length === 0) {
     for (const [key, content] of data) files.set(key, { content, mode })
@@ -155,7 +159,7 @@ function select(data: ReadonlyMap<string, Buffer>, { items, optional }: Selectio
   for (const item of items) {
     const content = data.get(item.key)
     if (content !== undefined) files.set(item.path, { content, mode: item.mode ?? mode })
-    else if (optional !== true) throw new VolumeError(`references non-existent config key: ${item.key}`)
+    else if (optional !== true) throw new VolumeError(`${missing}: ${item.key}`)
   }
   return files
 }

@@ -82,17 +82,17 @@ async function makeEmptyDir({ folders, input }: SetUp, volume: Volume): Promise<
   if (inMemory && !mountPoints().includes(folder)) {
     const limit = volume.emptyDir?.sizeLimit
     const size = limit === undefined || quantityNumber(limit) === 0 ? [] : [`size=${quantityNumber(limit)}`]
-    await run('mount', ['-t', 'tmpfs', '-o', ['mode=0777', ...size].join(','), 'tmpfs', folder])
+    await run('mount', ['-t', 'tmpfs', '-o', ['mode=01777', ...size].join(','), 'tmpfs', folder])
   }
-  await ownFolder(folder, pod)
+  await ownFolder(folder, pod, inMemory ? 0o1777 : 0o777)
   return folder
 }
 
 /** Everybody may write; with an fsGroup, what is made inside belongs to that group. */
-async function ownFolder(folder: string, pod: Pod): Promise<void> {
+async function ownFolder(folder: string, pod: Pod, mode: number): Promise<void> {
   const group = pod.spec?.securityContext?.fsGroup
   if (group !== undefined) await chown(folder, 0, group)
-  await chmod(folder, group === undefined ? 0o777 : 0o2777)
+  await chmod(folder, group === undefined ? mode : mode | 0o2000)
 }
 
 async function project(setUp: SetUp, volume: Volume): Promise<string> {

@@ -14,6 +14,7 @@ import {
 } from '../backend.ts'
 import { checkFile, damaged, holdFolder } from './lmdb-file.ts'
 import { endOf, logKey, rangeOf, termKey } from './lmdb-keys.ts'
+import { type Operation, WriteQueue } from './lmdb-queue.ts'
 import { decodeRecord, encodeCounter, encodeRecord, encodeTombstone, timeOf, versionOf } from './lmdb-record.ts'
 
 /** Address space, not disk: LMDB maps so much at once, and grows when it is full. */
@@ -25,15 +26,6 @@ const MAX_KEY = 600
 const EMPTY = Buffer.from([0])
 
 type Table = Database<Buffer, string>
-
-/** One write, decided when its batch begins; `apply` has no effect where it throws. */
-interface Operation {
-  readonly apply: (batch: Batch) => unknown
-  readonly resolve: (result: unknown) => void
-  readonly reject: (error: unknown) => void
-  result?: unknown
-  error?: unknown
-}
 
 /** What the batch's earlier operations did: LMDB shows it only after the commit. */
 interface Batch {
@@ -66,8 +58,7 @@ export class LmdbBackend implements Backend {
   private readonly counters: Table
   private readonly terms: Table
   private readonly numbers = new Map<string, Numbers>()
-  private queue: Operation[] = []
-  private writing: Promise<void> | undefined
+  private readonly queue = new WriteQueue<Batch>(MAX_BATCH, async (operations) => await this.writeBatch(operations))
 
   /**
    * Opens the folder, made if it is not there. Throws an Error with a sentence for its user where another process has
@@ -96,6 +87,8 @@ export class LmdbBackend implements Backend {
       path: options.path,
       encoding: 'binary',
       overlappingSync: false,
+      // Else lmdb makes a batch of its own around ours, and nobody hears its promise's failure.
+      eventTurnBatching: false,
       mapSize: MAP_BYTES,
       maxDbs: 8,
       noMemInit: true
@@ -229,21 +222,27 @@ export class LmdbBackend implements Backend {
 
   async close(): Promise<void> {
     if ([...this.numbers.values()].some(({ saved }) => !saved)) await this.write(() => undefined)
-    await this.writing
+    await this.queue.idle()
     await this.root.close()
-    await new Promise<void>((resolve) => (this.hold === undefined ? resolve() : this.hold.close(() => resolve())))
+    await this.hold?.[Symbol.asyncDispose]()
   }
 
   private applyCommit(batch: Batch, items: readonly TransactionItem[]): TransactionResult {
     let refused: TransactionResult | undefined
     for (const [item, { resource, expected, record }] of items.entries()) {
-      const held = this.held(batch, `${resource} ${record.key}`)
+      const name = `${resource} ${record.key}`
+      const held = this.held(batch, name)
       if ((held?.live === true ? held.version : 0) !== expected) {
-        const current = held?.live === true ? this.current(batch, resource, record.key) : undefined
+        const current = held?.live === true ? (batch.objects.get(name) ?? this.find(resource, record.key)) : undefined
         return { ok: false, reason: 'object', item, current }
       }
       if (this.hasRecord(batch, logKey(resource, record.version)) || (held?.version ?? 0) >= record.version) {
-        refused ??= { ok: false, reason: 'number', item, current: this.current(batch, resource, record.key) }
+        refused ??= {
+          ok: false,
+          reason: 'number',
+          item,
+          current: batch.objects.get(name) ?? this.find(resource, record.key)
+        }
       }
     }
     if (refused !== undefined) return refused
@@ -297,10 +296,6 @@ export class LmdbBackend implements Backend {
     return dead === undefined ? undefined : { version: versionOf(dead), live: false }
   }
 
-  private current(batch: Batch, resource: string, key: string): StoredObject | undefined {
-    return batch.objects.get(`${resource} ${key}`) ?? this.find(resource, key)
-  }
-
   private hasRecord(batch: Batch, name: string): boolean {
     return batch.records.has(name) || this.log.getBinaryFast(name) !== undefined
   }
@@ -326,32 +321,12 @@ export class LmdbBackend implements Backend {
     })
   }
 
-  private write<T>(apply: (batch: Batch) => T): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.queue.push({ apply, resolve: resolve as (result: unknown) => void, reject })
-      this.writing ??= this.drain()
-    })
-  }
-
-  private async drain(): Promise<void> {
-    // Whoever else writes in this turn of the event loop comes along.
-    await null
-    while (this.queue.length > 0) {
-      const operations = this.queue.splice(0, MAX_BATCH)
-      try {
-        await this.writeBatch(operations)
-        for (const { resolve, reject, result, error } of operations)
-          error === undefined ? resolve(result) : reject(error)
-      } catch (error) {
-        this.ports.log.error({ error, path: this.path }, 'a transaction could not be written')
-        for (const { reject } of operations) reject(error)
-      }
-    }
-    this.writing = undefined
+  private async write<T>(apply: (batch: Batch) => T): Promise<T> {
+    return await this.queue.add(apply)
   }
 
   /** Decides each operation in turn against what is stored and what those before it do, and writes all that remains. */
-  private async writeBatch(operations: readonly Operation[]): Promise<void> {
+  private async writeBatch(operations: readonly Operation<Batch>[]): Promise<void> {
     const batch: Batch = { objects: new Map(), records: new Set() }
     const unsaved: [string, Numbers][] = []
     this.root.resetReadTxn()
@@ -373,7 +348,11 @@ export class LmdbBackend implements Backend {
       })
     } catch (error) {
       for (const [, numbers] of unsaved) numbers.saved = false
-      throw error
+      const { log } = this.ports
+      // The disk's own error comes in a promise of its own.
+      const cause = (error as { commitError?: Promise<never> }).commitError ?? Promise.reject(error)
+      cause.catch((reason: unknown) => log.error({ error: reason, path: this.path }, 'the disk refused a write'))
+      throw new Error(`${this.path} could not be written`)
     }
   }
 

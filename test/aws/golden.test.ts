@@ -1,5 +1,6 @@
 import { kindTable } from '../../core/kinds/table.ts'
 import { Store } from '../../store/store.ts'
+import recordings from '../golden/passed.json' with { type: 'json' }
 import { replay } from '../golden/replay.ts'
 import { describeWith } from '../requires.ts'
 import { serveApi } from '../served-api.ts'
@@ -18,17 +19,18 @@ describeWith(lacksForEmulator(EMULATOR), 'recorded exchanges over DynamoDB', () 
       const backend = connect({ endpoint: emulator.endpoint, table: 'cluster' })
       const indexes = (resource: string) => kindTable.findByStorage(resource)?.rules.indexes
       const onDynamo = await serveApi({ store: async (ports) => new Store({ backend, ports, indexes }) })
-      const there = await replay(onDynamo).finally(() => onDynamo.close())
       const embedded = await serveApi()
-      const here = await replay(embedded).finally(() => embedded.close())
-      const differing = there.report
-        .map((one) => one.case)
-        .filter((name) => !here.report.some((one) => one.case === name))
-      process.stdout.write(
-        `golden: ${there.pass} on DynamoDB, ${here.pass} embedded; only there: ${differing.join()}\n`
-      )
-      expect(differing).toEqual([])
-      expect(there.pass).toBeGreaterThanOrEqual(here.pass)
+      for (const recording of Object.keys(recordings)) {
+        const [there, here] = [await replay(onDynamo, recording), await replay(embedded, recording)]
+        const matching = `${there.pass} of ${there.pass + there.fail} on DynamoDB, ${here.pass} embedded`
+        const known = new Set(here.report.map((one) => one.case))
+        const differing = there.report.map((one) => one.case).filter((name) => !known.has(name))
+        process.stdout.write(`golden: ${recording}: ${matching}; only there: ${differing.join() || 'none'}\n`)
+        expect(differing).toEqual([])
+        expect(there.pass).toBeGreaterThanOrEqual(here.pass)
+      }
+      await onDynamo.close()
+      await embedded.close()
     } finally {
       await emulator.stop()
     }

@@ -371,7 +371,7 @@ function listCases(bench: () => Bench): void {
   ])('refuses the token %s', async (token) => {
     const failure = bench().list({ prefix: 'a/', continue: token })
     await expect(failure).rejects.toMatchObject({ reason: 'BadRequest', code: 400 })
-    await expect(failure).rejects.toThrow(/^continue key is not valid: /)
+    await expect(failure).rejects.toThrow(/^invalid continue token: continue key is not valid: /)
   })
 }
 

@@ -99,6 +99,49 @@ describeWith(lacksForNode(), 'kubectl', () => {
     follow.kill('SIGKILL')
   }, 30_000)
 
+  test('logs of several containers and pods', async () => {
+    const container = (name: string, script: string) =>
+      `{name: ${name}, image: "${IMAGE}", command: [sh, -c, "${script}"]}`
+    await cluster.apply(`
+apiVersion: v1
+kind: Pod
+metadata: {name: two, labels: {logs: several}}
+spec:
+  terminationGracePeriodSeconds: 1
+  initContainers: [${container('init', 'echo from init')}]
+  containers: [${container('a', 'echo from a; sleep 3600')}, ${container('b', 'echo from b; sleep 1; exit 3')}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: once, labels: {logs: several}}
+spec: {restartPolicy: Never, containers: [${container('c', 'echo out; echo err >&2')}]}
+`)
+    await k('wait', 'pod/once', '--for=jsonpath={.status.phase}=Succeeded', '--timeout=20s')
+    const restarted = 'jsonpath={.status.containerStatuses[?(@.name=="b")].restartCount}'
+    await eventually('a restart', async () => (await k('get', 'pod', 'two', '-o', restarted)) !== '0')
+    expect(await k('logs', 'once')).toBe('out\nerr\n')
+    const sorted = async (...args: string[]) => (await k('logs', ...args)).trim().split('\n').sort()
+    expect(await sorted('two', '--all-containers')).toEqual(['from a', 'from b', 'from init'])
+    expect(await sorted('-l', 'logs=several', '--all-containers', '--prefix', '--tail=1')).toEqual([
+      '[pod/once/c] err',
+      '[pod/two/a] from a',
+      '[pod/two/b] from b',
+      '[pod/two/init] from init'
+    ])
+    expect(await k('logs', 'two', '-c', 'b', '--previous')).toBe('from b\n')
+    expect(await k('logs', 'two', '-c', 'a', '--limit-bytes=4')).toBe('from')
+    expect(await k('logs', 'two', '-c', 'a', '--since-time=2020-01-01T00:00:00Z')).toBe('from a\n')
+    // Follows until the containers have ended, and no longer.
+    expect(await k('logs', '-f', 'once', '--prefix')).toBe('[pod/once/c] out\n[pod/once/c] err\n')
+    const watched = await cluster.kubectl(['events', '--watch', '--for', 'pod/once', '--request-timeout=1s'])
+    expect(watched.stdout).toMatch(/Scheduled +Pod\/once[\s\S]*Started +Pod\/once/)
+    expect(await k('get', 'pods', '--field-selector=status.phase=Succeeded', '-o', 'name')).toBe('pod/once\n')
+    expect(await k('describe', 'pod', 'two')).toMatch(/Last State: +Terminated\n +Reason: +Error\n +Exit Code: +3/)
+    expect(await k('delete', 'pod', '-l', 'logs=several', '--now')).toBe(
+      'pod "once" deleted from default namespace\npod "two" deleted from default namespace\n'
+    )
+  }, 60_000)
+
   test('set image, rollout status, history and undo', async () => {
     await k('set', 'image', 'deployment/web', 'web=wherry.local/none:1')
     const stuck = await cluster.kubectl(['rollout', 'status', 'deployment/web', '--timeout=3s'])

@@ -325,6 +325,13 @@ describe('Priority', () => {
       'admitted'
     )
   })
+  test("the system's own classes stay", async () => {
+    const deletion = (name: string) => refusal(kinds.priorityClasses, { operation: 'DELETE', name, object: undefined })
+    expect((await deletion('system-node-critical')).message).toBe(
+      'priorityclasses.scheduling.k8s.io "system-node-critical" is forbidden: this is a system priority class and cannot be deleted'
+    )
+    expect((await deletion('high')).message).toBe('admitted')
+  })
 })
 
 describe('NodeRestriction', () => {

@@ -1,4 +1,5 @@
 /** A pod's priority comes from its PriorityClass, never from its author. */
+import { SYSTEM_PRIORITIES } from '../../../core/kinds/scheduling.ts'
 import type { Pod, PriorityClass } from '../../../core/kinds/types.ts'
 import type { StoreApi } from '../../../store/store.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../types.ts'
@@ -16,8 +17,10 @@ export const podPriority: AdmissionPlugin = {
   },
   async validate(request) {
     const { kind, operation, object } = request
-    if (operation !== 'CREATE' && operation !== 'UPDATE') return
-    if (kind.resource !== 'priorityclasses' || object?.globalDefault !== true) return
+    if (kind.resource !== 'priorityclasses') return
+    if (operation === 'DELETE' && Object.hasOwn(SYSTEM_PRIORITIES, nameOf(request)))
+      throw refuse(request, 'this is a system priority class and cannot be deleted')
+    if ((operation !== 'CREATE' && operation !== 'UPDATE') || object?.globalDefault !== true) return
     const present = await globalDefault(request.store)
     if (present === undefined || (operation === 'UPDATE' && present.metadata.name === nameOf(request))) return
     const { name } = present.metadata

@@ -114,10 +114,40 @@ describe('cluster addresses', () => {
       { clusterIPs: ['None'], ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv4', 'IPv6'] }
     ],
     ['chosen', { clusterIP: '10.96.0.9' }, { clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9'] }],
-    ['not an address', { clusterIP: 'x' }, { clusterIP: 'x', clusterIPs: ['x'] }],
     ['prefer dual', { ipFamilyPolicy: 'PreferDualStack' }, { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv4'] }]
   ])('%s', async (_what, spec, expected) => {
     expect(await write(service('a', spec))).toMatchObject(expected)
+  })
+
+  test.each<[string, Partial<ServiceSpec>, string]>([
+    [
+      'not an address',
+      { clusterIP: 'x' },
+      'spec.clusterIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
+    ],
+    [
+      'the list alone',
+      { clusterIPs: ['2001:db8::1'] },
+      'spec.clusterIPs: Invalid value: ["2001:db8::1"]: must be empty when `clusterIP` is not specified'
+    ],
+    [
+      'of a family that the cluster has not',
+      { clusterIP: '2001:db8::1' },
+      'spec.clusterIPs[0]: Invalid value: ["2001:db8::1"]: IPv6 is not configured on this cluster'
+    ],
+    [
+      'one port for two',
+      {
+        type: 'NodePort',
+        ports: [
+          { port: 80, nodePort: 30007 },
+          { port: 81, nodePort: 30007 }
+        ]
+      },
+      'spec.ports[1].nodePort: Invalid value: 30007: provided port is already allocated'
+    ]
+  ])('refuses %s', async (_what, spec, message) => {
+    expect(await refused(service('a', spec))).toBe(`Service "a" is invalid: ${message}`)
   })
 
   test('an ExternalName service has none, and a change of type frees and takes', async () => {

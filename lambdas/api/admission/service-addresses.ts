@@ -2,6 +2,9 @@
 import { isIPv4 } from 'node:net'
 import type { FieldError } from '../../../core/errors.ts'
 import { invalid, invalidError } from '../../../core/field-errors.ts'
+import { ipFamily } from '../../../core/ip.ts'
+import { syncAddresses } from '../../../core/kinds/service-update.ts'
+import { checkAddresses } from '../../../core/kinds/service-validate.ts'
 import type { Service, ServicePort, ServiceSpec } from '../../../core/kinds/types.ts'
 import {
   ADDRESSES,
@@ -22,6 +25,9 @@ import {
 import { internalError } from '../answers.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../types.ts'
 import { nameOf } from './refuse.ts'
+
+const ALLOCATED = 'provided port is already allocated'
+const DUAL = "must be 'RequireDualStack' or 'PreferDualStack'"
 
 interface Ranges {
   readonly addresses: Range
@@ -52,7 +58,10 @@ async function allocate(request: AdmissionRequest, ranges: Ranges): Promise<void
   const old = request.old as unknown as Service | undefined
   const { spec } = next
   if (spec === undefined) return
-  if (old !== undefined) keepAllocated(next, old)
+  if (old !== undefined) {
+    syncAddresses(spec, old.spec ?? {})
+    keepAllocated(next, old)
+  }
   const held = heldBy(request.old)
   if (needsClusterIp(next)) {
     chooseFamilies(request, spec)
@@ -107,7 +116,10 @@ function portIdentity(port: ServicePort): string {
 }
 
 function chooseFamilies(request: AdmissionRequest, spec: ServiceSpec): void {
-  const headless = spec.clusterIP === 'None'
+  const { clusterIP = '' } = spec
+  if (clusterIP !== '' && (spec.clusterIPs ?? []).length === 0) spec.clusterIPs = [clusterIP]
+  checkGivenAddresses(request, spec)
+  const headless = clusterIP === 'None'
   if (headless && Object.keys(spec.selector ?? {}).length === 0) {
     // Whoever writes its endpoints may use any family.
     spec.ipFamilyPolicy ??= 'RequireDualStack'
@@ -127,6 +139,27 @@ function chooseFamilies(request: AdmissionRequest, spec: ServiceSpec): void {
   if ((spec.ipFamilies ?? []).length === 0) spec.ipFamilies = ['IPv4']
 }
 
+/** What validation would say of them comes first and alone: nothing is handed out for it. */
+function checkGivenAddresses(request: AdmissionRequest, spec: ServiceSpec): void {
+  const errors: FieldError[] = []
+  checkAddresses(spec, errors)
+  if (errors.length === 0) {
+    const { clusterIPs = [], ipFamilies = [] } = spec
+    if ((spec.ipFamilyPolicy ?? 'SingleStack') === 'SingleStack')
+      for (const [list, what] of [
+        [clusterIPs, 'cluster IPs'],
+        [ipFamilies, 'IP families']
+      ] as const)
+        if (list.length === 2)
+          errors.push(invalid('spec.ipFamilyPolicy', 'SingleStack', `${DUAL} when multiple ${what} are specified`))
+    clusterIPs.forEach((address, i) => {
+      if (i >= ipFamilies.length && ipFamily(address) === 'IPv6')
+        errors.push(invalid(`spec.clusterIPs[${i}]`, clusterIPs, 'IPv6 is not configured on this cluster'))
+    })
+  }
+  if (errors.length > 0) throw invalidError(request.kind, nameOf(request), errors)
+}
+
 interface Allocation {
   readonly spec: ServiceSpec
   readonly range: Range
@@ -137,8 +170,6 @@ interface Allocation {
 
 async function allocateAddress(request: AdmissionRequest, allocation: Allocation): Promise<void> {
   const { spec, range, held, promised } = allocation
-  const { clusterIP = '' } = spec
-  if (clusterIP !== '' && (spec.clusterIPs ?? []).length === 0) spec.clusterIPs = [clusterIP]
   const [wanted] = spec.clusterIPs ?? []
   if (wanted === undefined) {
     const keyOf = (number: number) => addressKey(numberToIp(number))
@@ -165,17 +196,21 @@ async function allocatePorts(request: AdmissionRequest, allocation: Allocation):
   const { spec, range, held } = allocation
   const ports = spec.ports ?? []
   const taken = new Set<number>()
-  const errors: FieldError[] = []
+  const portOf = new Map<number, number>()
   for (const [index, port] of ports.entries()) {
-    if (!isPort(port.nodePort)) continue
-    // One number may serve TCP and UDP of one service.
-    if (taken.has(port.nodePort)) continue
-    const field = `spec.ports[${index}].nodePort`
-    const problem = held.has(portKey(port.nodePort)) ? undefined : await refusal(request, range, port.nodePort)
-    if (problem !== undefined) errors.push(invalid(field, port.nodePort, problem))
-    taken.add(port.nodePort)
+    const { nodePort } = port
+    if (!isPort(nodePort)) continue
+    const refuse = (problem: string) =>
+      invalidError(request.kind, nameOf(request), [invalid(`spec.ports[${index}].nodePort`, nodePort, problem)])
+    // One number may serve TCP and UDP of one port; a new service gets it for no other.
+    const first = portOf.get(nodePort)
+    if (first !== undefined && first !== port.port && request.operation === 'CREATE') throw refuse(ALLOCATED)
+    portOf.set(nodePort, port.port)
+    if (taken.has(nodePort)) continue
+    const problem = held.has(portKey(nodePort)) ? undefined : await refusal(request, range, nodePort)
+    if (problem !== undefined) throw refuse(problem)
+    taken.add(nodePort)
   }
-  if (errors.length > 0) throw invalidError(request.kind, nameOf(request), errors)
   for (const port of ports) {
     if (isPort(port.nodePort)) continue
     const twin = ports.find((other) => other.port === port.port && other.protocol !== port.protocol)
@@ -190,7 +225,7 @@ async function refusal(request: AdmissionRequest, range: Range, port: number): P
   if (port < range.first || port > range.last)
     return `provided port is not in the valid range. The range of valid ports is ${range.first}-${range.last}`
   const entry = await request.store.get(ADDRESSES, portKey(port))
-  return entry === undefined ? undefined : 'provided port is already allocated'
+  return entry === undefined ? undefined : ALLOCATED
 }
 
 async function choosePort(

@@ -1,5 +1,5 @@
 /** POST pods/NAME/binding, or bindings as of old: the scheduler's word that a pod belongs to a node. */
-import { invalidError, notSupported, required } from '../../../core/field-errors.ts'
+import { errorText, notSupported, required } from '../../../core/field-errors.ts'
 import { goQuote } from '../../../core/go-text.ts'
 import type { ApiResponse } from '../../../core/http.ts'
 import type { Binding, PodCondition, PodSpec, PodStatus } from '../../../core/kinds/types.ts'
@@ -10,7 +10,7 @@ import { success, valueAnswer, warningHeader } from '../answers.ts'
 import { bodyOf, readObject } from '../body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from '../commit.ts'
 import { decoding } from '../create.ts'
-import { badRequest, conflict, notFound } from '../failures.ts'
+import { BareError, badRequest, conflict, notFound } from '../failures.ts'
 import { ensureNamespace } from '../metadata.ts'
 import { writeOptions } from '../options.ts'
 import type { ApiContext, ResourceRequest } from '../types.ts'
@@ -28,7 +28,7 @@ export async function binding(at: ResourceRequest, context: ApiContext): Promise
   const name = at.name ?? object.metadata.name ?? ''
   if (object.metadata.name !== name) throw badRequest('name in URL does not match name in Binding object')
   const bound = object as unknown as Binding
-  checkTarget(bound, name)
+  checkTarget(bound)
   const key = storeKey({ ...at, name })
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const old = await context.store.get(kind.storage, key)
@@ -42,12 +42,12 @@ export async function binding(at: ResourceRequest, context: ApiContext): Promise
   throw conflict(CONFLICTS, name)
 }
 
-function checkTarget({ target }: Binding, name: string): void {
+function checkTarget({ target }: Binding): void {
   const kind = target?.kind ?? ''
   const errors = []
   if (kind !== '' && kind !== 'Node') errors.push(notSupported('target.kind', kind, ['Node', '<empty>']))
   if ((target?.name ?? '') === '') errors.push(required('target.name'))
-  if (errors.length > 0) throw invalidError(BINDING, name, errors)
+  if (errors.length > 0) throw new BareError(errorText(errors))
 }
 
 function checkPod(pod: KubeObject, { metadata }: Binding): void {
@@ -86,13 +86,11 @@ function assigned(pod: KubeObject, { metadata, target }: Binding, now: number): 
 
 function scheduled(pod: KubeObject, now: number): PodStatus {
   const status = (pod.status ?? {}) as PodStatus
-  const { generation } = pod.metadata
   const condition = {
     type: 'PodScheduled',
     status: 'True',
     lastProbeTime: null,
-    lastTransitionTime: timestamp(now),
-    ...(generation === undefined ? {} : { observedGeneration: generation })
+    lastTransitionTime: timestamp(now)
   } as unknown as PodCondition
   const before = status.conditions ?? []
   const known = before.find(({ type }) => type === condition.type)

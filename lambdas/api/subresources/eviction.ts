@@ -15,7 +15,7 @@ const EVICTION = { group: 'policy', version: 'v1', kind: 'Eviction', schema: 'io
 export async function eviction(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const body = await bodyOf(at.request)
   const options = writeOptions(at.request.query, 'CreateOptions')
-  const { object, warnings } = decode(EVICTION, readObject(body, EVICTION), decoding(options, body))
+  const { object, warnings } = decode(EVICTION, readObject(body, EVICTION, ['policy/v1beta1']), decoding(options, body))
   ensureNamespace(object.metadata, at.namespace)
   if (object.metadata.name !== at.name) throw badRequest('name in URL does not match name in Eviction object')
   const settings = deleteSettings((object.deleteOptions ?? {}) as Record<string, unknown>, at.request.query)

@@ -61,6 +61,7 @@ describe('why there is no log', () => {
   test.each<[object | undefined, boolean, string | undefined]>([
     [undefined, false, 'container "c" in pod "a" is waiting to start: ContainerCreating'],
     [{ containerStatuses: [] }, false, 'container "c" in pod "a" is not available'],
+    [{ phase: 'Failed' }, false, 'container "c" in pod "a" is not available'],
     [
       { containerStatuses: [{ name: 'c', state: waiting('ContainerCreating') }] },
       false,

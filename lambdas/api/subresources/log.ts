@@ -124,7 +124,8 @@ export function logProblem(pod: Pod, container: string, previous: boolean): stri
   const status = statusOf(pod, container)
   if (status === undefined) {
     // A pod that nobody has reported on yet is about to be made; the kubelet would say the same a moment later.
-    return pod.status?.containerStatuses === undefined
+    const isOver = pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded'
+    return pod.status?.containerStatuses === undefined && !isOver
       ? `${what} is waiting to start: ContainerCreating`
       : `${what} is not available`
   }

@@ -1,8 +1,10 @@
 /** GET, PUT and PATCH .../scale: the replicas of anything that has some, as one kind of object. */
+
+import { age } from '../../../core/duration.ts'
 import type { FieldError } from '../../../core/errors.ts'
 import { invalid, invalidError } from '../../../core/field-errors.ts'
 import type { ApiResponse } from '../../../core/http.ts'
-import type { ScalePaths } from '../../../core/kinds/kind.ts'
+import type { Cell, Column, Kind, ScalePaths } from '../../../core/kinds/kind.ts'
 import type { KubeObject } from '../../../core/object.ts'
 import { decode } from '../../../core/validate.ts'
 import { valueAnswer, warningHeader } from '../answers.ts'
@@ -13,9 +15,9 @@ import { methodNotAllowed, noSuchResource, notFound } from '../failures.ts'
 import { writeOptions } from '../options.ts'
 import { patcherOf } from '../patch.ts'
 import type { ApiContext, ResourceRequest } from '../types.ts'
-import { changeObject, checkName, storeKey, wholePath } from '../update.ts'
+import { changeObject, checkName, checkUid, storeKey, wholePath } from '../update.ts'
 
-const SCALE = {
+export const SCALE = {
   group: 'autoscaling',
   version: 'v1',
   kind: 'Scale',
@@ -23,6 +25,27 @@ const SCALE = {
 }
 
 type Json = Record<string, unknown>
+
+const column = (name: string, type: Column['type'], format = ''): Column => {
+  return { name, type, format, priority: 0, description: '' }
+}
+const COLUMNS = [
+  column('Name', 'string'),
+  column('Desired', 'integer'),
+  column('Available', 'integer'),
+  column('Age', 'string')
+]
+
+/** How the scale of a kind is shown as a table. */
+export function scaleTable(kind: Kind): Kind {
+  return { ...kind, kind: SCALE.kind, columns: COLUMNS, rules: { cells } }
+}
+
+function cells(object: KubeObject, now: number): Cell[] {
+  const { name = '', creationTimestamp } = object.metadata
+  const [desired, available] = [numberAt(object, ['spec', 'replicas']), numberAt(object, ['status', 'replicas'])]
+  return [name, desired, available, age(creationTimestamp, now)]
+}
 
 export async function scale(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const paths = at.kind.rules.scale
@@ -57,12 +80,17 @@ async function patchScale(at: ResourceRequest, context: ApiContext, paths: Scale
   const options = writeOptions(at.request.query, 'PatchOptions')
   let warnings: readonly string[] = []
   const next = async (old: KubeObject) => {
-    const patched = await patcher.apply(scaleOf(old, paths) as unknown as Json, SCALE.schema)
+    const patched = await patcher.apply(patchable(old, paths), SCALE.schema)
     const decoded = decode(SCALE, patched, decoding(options, patcher))
     warnings = decoded.warnings
     return decoded.object
   }
   return await change(at, context, { paths, dryRun: options.dryRun, warnings: () => warnings, next })
+}
+
+/** Zero replicas are not shown, but a patch may replace them. */
+function patchable(object: KubeObject, paths: ScalePaths): Json {
+  return { ...scaleOf(object, paths), spec: { replicas: numberAt(object, paths.specReplicas) } }
 }
 
 interface ScaleChange {
@@ -82,12 +110,8 @@ async function change(at: ResourceRequest, context: ApiContext, how: ScaleChange
       const asked = await how.next(old)
       const replicas = ((asked.spec ?? {}) as { replicas?: number }).replicas ?? 0
       checkReplicas(at.name ?? '', replicas)
-      const { resourceVersion, uid } = asked.metadata
-      const metadata = {
-        ...old.metadata,
-        resourceVersion: resourceVersion ?? '',
-        ...(uid === undefined ? {} : { uid })
-      }
+      checkUid(asked, { kind: at.kind, key: storeKey(at), uid: old.metadata.uid ?? '' })
+      const metadata = { ...old.metadata, resourceVersion: asked.metadata.resourceVersion ?? '' }
       return withField(copyJson({ ...old, metadata }), paths.specReplicas, replicas)
     }
   })

@@ -111,7 +111,10 @@ describe('token requests', () => {
     [bound('Pod', 'p', 'old'), `Operation cannot be fulfilled on Pod "p": ${moved}`],
     [bound('Pod', 'q'), 'cannot bind token for serviceaccount "sa" to pod running with different serviceaccount name.'],
     [bound('ConfigMap', 'x'), 'cannot bind token to object of type /v1, Kind=ConfigMap'],
-    [{ metadata: { name: 'other' } }, 'the name of the object (other) does not match the name on the URL (sa)']
+    [
+      { metadata: { name: 'other' } },
+      'TokenRequest.authentication.k8s.io "sa" is invalid: metadata.name: Invalid value: "other": must match the service account name if specified'
+    ]
   ])('%j: %s', async (body, message) => {
     await expect(ask(body)).rejects.toThrow(message)
   })

@@ -77,9 +77,13 @@ export function tokenHandler(key: SigningKey): ResourceHandler {
 function prepare(request: AuthenticationTokenRequest, at: { name: string; namespace: string }): void {
   const { metadata } = request
   if (metadata?.name !== undefined && metadata.name !== '' && metadata.name !== at.name)
-    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${at.name})`)
+    throw invalidError(KIND, at.name, [
+      invalid('metadata.name', metadata.name, 'must match the service account name if specified')
+    ])
   if (metadata?.namespace !== undefined && metadata.namespace !== '' && metadata.namespace !== at.namespace)
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+    throw invalidError(KIND, at.name, [
+      invalid('metadata.namespace', metadata.namespace, 'must match the service account namespace if specified')
+    ])
   request.metadata = { ...metadata, ...at }
   request.spec ??= { audiences: [] }
   request.spec.expirationSeconds ??= DEFAULT_SECONDS
