@@ -57,7 +57,7 @@ const DAY_MS = 86_400_000
  * A reservation stores the checkpoint on its way where nobody else has done so for this long, in milliseconds: often
  * enough that nobody scans far, seldom enough that two rarely meet, of which one has to reserve again.
  */
-const CARRY_EVERY_MS = 250
+const CARRY_EVERY_MS = 2_000
 
 interface Numbers {
   /** The highest checkpoint that this process knows to be stored, and when it was (milliseconds since 1970). */

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import fc from 'fast-check'
 import type { Backend } from '../../store/backend.ts'
 import { MemoryBackend } from '../../store/backends/memory.ts'
@@ -17,6 +18,8 @@ import { clockPorts, connect, createTable } from './table.ts'
 const NAMES: readonly EmulatorName[] = ['DynamoDB Local', 'ministack']
 const SEEDS = Number(process.env.STORE_SEEDS ?? 3)
 
+jest.setTimeout(60_000)
+
 for (const name of NAMES) {
   describeWith(lacksForEmulator(name), `the store over ${name}`, () => {
     let emulator: Emulator
@@ -35,7 +38,7 @@ for (const name of NAMES) {
     })
 
     storeSuite({
-      many: 600,
+      many: 300,
       open: async (clock) => {
         const backend = connect({ ...(await freshTable()), ports: clockPorts(clock), retentionMs: RETENTION })
         return intercept(backend, async ({ proceed }) => await clock.hold(proceed))
