@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { CLAIMS, claim } from './claims.ts'
 import { CliError } from './errors.ts'
-import { codeOf, writeAtomically } from './files.ts'
+import { codeOf, holds, writeAtomically } from './files.ts'
 import { machineAddresses } from './machine-address.ts'
 import { dataDirFlag, type Paths } from './paths.ts'
 
@@ -66,12 +66,8 @@ export function openCluster(paths: Paths, { known, port, withNode }: ClusterStar
     })
   }
   const text = `${JSON.stringify(cluster, null, 2)}\n`
-  if (!isWritten(paths.cluster, text)) writeAtomically(paths.cluster, text)
+  if (!holds(paths.cluster, text)) writeAtomically(paths.cluster, text)
   return cluster
-}
-
-function isWritten(file: string, text: string): boolean {
-  return existsSync(file) && readFileSync(file, 'utf8') === text
 }
 
 function newCluster(paths: Paths, port: number): Cluster {

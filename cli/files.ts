@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CliError } from './errors.ts'
 
@@ -38,6 +38,25 @@ export function writeAtomically(file: string, text: string, mode = 0o600): void 
   }
 }
 
+/** Whether the file is there with just this text: a full disk does not matter then. */
+export function holds(file: string, text: string): boolean {
+  try {
+    return readFileSync(file, 'utf8') === text
+  } catch {
+    return false
+  }
+}
+
+/** Bytes. LMDB kills the process where it cannot have the first page that it needs. */
+const LEAST_FREE = 1024 * 1024
+
+/** Throws where the folder's disk is full. */
+export function requireSpace(dir: string): void {
+  const { bavail, bsize } = statfsSync(dir)
+  if (bavail * bsize >= LEAST_FREE) return
+  throw fileFailure(Object.assign(new Error('no space'), { code: 'ENOSPC' }), dir)
+}
+
 const MENDING: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   EACCES: ['no permission to use', 'run as root, or choose a folder of your own with --data-dir'],
   EPERM: ['no permission to use', 'run as root, or choose a folder of your own with --data-dir'],
@@ -54,11 +73,13 @@ const MENDING: Readonly<Record<string, readonly [what: string, hint: string]>> =
 /** A failure of the file system in words; anything else as it is. */
 export function fileFailure(error: unknown, file?: string): unknown {
   if (error instanceof CliError) return error
-  const { path } = error as NodeJS.ErrnoException
+  const { path } = (error ?? {}) as NodeJS.ErrnoException
   const known = MENDING[codeOf(error) ?? '']
   return known === undefined ? error : new CliError(`${known[0]} ${file ?? path ?? 'a file'}`, { hint: known[1] })
 }
 
+/** The system's code of a failure: "ENOENT". */
 export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : undefined
 }

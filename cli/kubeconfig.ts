@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from './cluster.ts'
-import { writeAtomically } from './files.ts'
+import { holds, writeAtomically } from './files.ts'
 import type { Paths } from './paths.ts'
 
 export interface KubeconfigInput {
@@ -40,10 +40,11 @@ current-context: ${clusterName}
 `
 }
 
-/** Writes DIR/kubeconfig from the keys in the folder. */
+/** Writes DIR/kubeconfig from the keys in the folder, unless it is there. */
 export function writeKubeconfig(paths: Paths, cluster: Cluster): void {
   const read = (name: string) => readFileSync(join(paths.keys, name), 'utf8')
   const server = `https://127.0.0.1:${cluster.port}`
   const pair = { certificate: read('admin.crt'), key: read('admin.key') }
-  writeAtomically(paths.kubeconfig, kubeconfig({ clusterName: cluster.name, server, ca: read('ca.crt'), ...pair }))
+  const text = kubeconfig({ clusterName: cluster.name, server, ca: read('ca.crt'), ...pair })
+  if (!holds(paths.kubeconfig, text)) writeAtomically(paths.kubeconfig, text)
 }

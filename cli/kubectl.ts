@@ -12,11 +12,11 @@ import {
 } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
-import { requireCluster } from './cluster.ts'
+import { type Cluster, requireCluster } from './cluster.ts'
 import { CliError } from './errors.ts'
-import { fileFailure } from './files.ts'
+import { codeOf, fileFailure } from './files.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
-import { dataDirFlag, pathsOf } from './paths.ts'
+import { dataDirFlag, type Paths, pathsOf } from './paths.ts'
 import { findOnPath } from './preflight.ts'
 import { readRunning } from './running.ts'
 
@@ -70,9 +70,7 @@ export async function runKubectl(args: readonly string[], options: KubectlOption
 async function spawnKubectl(args: readonly string[], options: KubectlOptions): Promise<number> {
   const paths = pathsOf(options.dataDir)
   if (!WITHOUT_CLUSTER.test(args[0] ?? '')) {
-    const cluster = requireCluster(paths)
-    if (!existsSync(paths.kubeconfig)) writeKubeconfig(paths, cluster)
-    requireReadable(paths.kubeconfig)
+    requireKubeconfig(paths, requireCluster(paths))
   }
   const program = findOnPath('kubectl') ?? (await bundledTool('kubectl'))
   const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, KUBECONFIG: paths.kubeconfig } })
@@ -84,11 +82,16 @@ async function spawnKubectl(args: readonly string[], options: KubectlOptions): P
   })
 }
 
-function requireReadable(file: string): void {
+/** One that was deleted is made anew; a start that was cut short may have left no keys for it. */
+function requireKubeconfig(paths: Paths, cluster: Cluster): void {
   try {
-    accessSync(file, modes.R_OK)
+    if (!existsSync(paths.kubeconfig)) writeKubeconfig(paths, cluster)
+    accessSync(paths.kubeconfig, modes.R_OK)
   } catch (error) {
-    throw fileFailure(error, file)
+    if (codeOf(error) !== 'ENOENT') throw fileFailure(error, paths.kubeconfig)
+    throw new CliError(`the cluster in ${paths.dir} has never come up`, {
+      hint: `start it with: ./wherry up --detach${dataDirFlag(paths)}`
+    })
   }
 }
 

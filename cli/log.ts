@@ -79,12 +79,18 @@ class FileLog implements Log {
   }
 }
 
-/** JSON forgets what an Error says. */
+/** JSON forgets what an Error says, and cannot say everything. */
 export function logLine(head: object, fields: object, message: string): string {
-  return JSON.stringify({ ...head, ...fields, msg: message }, (_key, value: unknown) => {
-    if (typeof value === 'bigint') return value.toString()
-    if (!(value instanceof Error)) return value
-    const { code } = value as NodeJS.ErrnoException
-    return { message: value.message, ...(code === undefined ? {} : { code }), stack: value.stack }
-  })
+  try {
+    return JSON.stringify({ ...head, ...fields, msg: message }, plain)
+  } catch (error) {
+    return JSON.stringify({ ...head, msg: message, unprintable: String(error) })
+  }
+}
+
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (!(value instanceof Error)) return value
+  const { code } = value as NodeJS.ErrnoException
+  return { message: value.message, ...(code === undefined ? {} : { code }), stack: value.stack }
 }

@@ -67,13 +67,21 @@ function pids(): string[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name))
 }
 
+/** Files that it closes meanwhile are left out; of another user's process nothing can be told. */
 function filesOf(pid: string): string[] {
   const dir = `/proc/${pid}/fd`
   try {
-    return readdirSync(dir).map((fd) => readlinkSync(`${dir}/${fd}`))
+    return readdirSync(dir).map((fd) => linkOf(`${dir}/${fd}`))
   } catch {
-    // Another user's, or just ended.
     return []
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
   }
 }
 

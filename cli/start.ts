@@ -2,7 +2,7 @@ import type { Log } from '../core/ports.ts'
 import { systemPorts } from '../core/system-ports.ts'
 import { type Cluster, DEFAULT_PORT, openCluster, readCluster } from './cluster.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
-import { makeFolder } from './files.ts'
+import { makeFolder, requireSpace } from './files.ts'
 import { fileLog } from './log.ts'
 import { dataDirFlag, type Paths, pathsOf, quoted } from './paths.ts'
 import { requirePort } from './port.ts'
@@ -44,6 +44,7 @@ async function startParts({ options, paths, progress, parts, signal }: Start): P
   const known = readCluster(paths)
   const port = options.port ?? known?.port ?? DEFAULT_PORT
   makeFolder(paths.dir)
+  requireSpace(paths.dir)
   const lock = await lockFolder(paths)
   parts.defer(() => void lock.close())
   const state = { url: `https://127.0.0.1:${port}`, controlPlaneOnly: !withNode }

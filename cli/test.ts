@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { CliError } from './errors.ts'
 import { bundledTool } from './kubectl.ts'
 import { IMAGE_NEEDS, install, isRoot, missing, NODE_NEEDS } from './preflight.ts'
@@ -9,45 +11,64 @@ const home = join(import.meta.dirname, '..')
 
 interface Stage {
   readonly name: string
-  readonly program: string
   readonly args: readonly string[]
+  /** Whether it is a run of jest, which writes what it found to a file. */
+  readonly jest: boolean
+}
+
+/** What is read of jest's --json. */
+interface JestResult {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly numRuntimeErrorTestSuites: number
+  readonly testResults: readonly { readonly name: string; readonly startTime: number; readonly endTime: number }[]
+}
+
+interface Outcome {
+  readonly stage: Stage
+  readonly ok: boolean
+  readonly seconds: number
+  readonly result: JestResult | undefined
 }
 
 const tool = (path: string) => join(home, 'node_modules', path)
 
 const CHECKS: readonly Stage[] = [
-  {
-    name: 'lint',
-    program: process.execPath,
-    args: [tool('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.']
-  },
-  { name: 'types', program: process.execPath, args: [tool('typescript/bin/tsc'), '--noEmit'] }
+  { name: 'lint', args: [tool('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.'], jest: false },
+  { name: 'types', args: [tool('typescript/bin/tsc'), '--noEmit'], jest: false }
 ]
 
 /** Suites that use the whole machine (containers, kills, load) run one after another, after the quick ones. */
 const HEAVY = 'test/(e2e|sim|golden|aws)/|node-agent/.*\\.integration\\.test'
+/** Files named at the end, so that somebody looks at them. */
+const SLOWEST = 5
 
 function jest(name: string, args: readonly string[]): Stage {
   const flags = ['--experimental-vm-modules', '--no-warnings', '--max-old-space-size=4096']
-  return { name, program: process.execPath, args: [...flags, tool('jest/bin/jest.js'), '--colors=false', ...args] }
+  return { name, args: [...flags, tool('jest/bin/jest.js'), '--colors=false', ...args], jest: true }
 }
 
 /**
  * Runs lint, types and the tests; with names, only the checks so called and the test files whose path has one in it.
  * What needs root or containerd is skipped, with the reason, where the user lacks them; with CI=1 that is a failure.
+ * Every stage runs, whatever failed before; throws when one did.
  */
 export async function test(names: readonly string[]): Promise<void> {
-  await prepare()
-  const failed: string[] = []
-  for (const stage of stagesFor(names)) {
-    terminal.say(`\n== ${stage.name}`)
-    const result = spawnSync(stage.program, stage.args, { cwd: home, stdio: 'inherit' })
-    if (result.status !== 0) failed.push(stage.name)
+  const stages = stagesFor(names)
+  if (stages.some((stage) => stage.jest)) await prepare()
+  const folder = mkdtempSync(join(tmpdir(), 'wherry-test-'))
+  try {
+    const outcomes = stages.map((stage) => run(stage, join(folder, 'result.json')))
+    for (const line of summary(outcomes)) terminal.say(line)
+    const failed = outcomes.filter(({ ok }) => !ok).map(({ stage }) => stage.name)
+    if (failed.length > 0) throw new CliError(`failed: ${failed.join(', ')}`)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
-  if (failed.length > 0) throw new CliError(`failed: ${failed.join(', ')}`)
 }
 
-function stagesFor(names: readonly string[]): readonly Stage[] {
+export function stagesFor(names: readonly string[]): readonly Stage[] {
   if (names.length === 0) {
     return [
       ...CHECKS,
@@ -57,9 +78,52 @@ function stagesFor(names: readonly string[]): readonly Stage[] {
   }
   const checks = CHECKS.filter((check) => names.includes(check.name))
   const patterns = names.filter((name) => !checks.some((check) => check.name === name))
-  return patterns.length === 0
-    ? checks
-    : [...checks, jest(patterns.join(' '), ['--runInBand', '--testPathPatterns', ...patterns])]
+  if (patterns.length === 0) return checks
+  return [...checks, jest(`tests of ${patterns.join(' ')}`, ['--runInBand', '--testPathPatterns', ...patterns])]
+}
+
+function run(stage: Stage, resultFile: string): Outcome {
+  terminal.say(`\n== ${stage.name}`)
+  rmSync(resultFile, { force: true })
+  const args = stage.jest ? [...stage.args, '--json', '--outputFile', resultFile] : stage.args
+  const start = performance.now()
+  const { status } = spawnSync(process.execPath, args, { cwd: home, stdio: 'inherit' })
+  const seconds = (performance.now() - start) / 1000
+  return { stage, ok: status === 0, seconds, result: stage.jest ? readResult(resultFile) : undefined }
+}
+
+function readResult(file: string): JestResult | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as JestResult
+  } catch {
+    return undefined
+  }
+}
+
+/** The last line is the plain sum that CI systems look for. */
+export function summary(outcomes: readonly Outcome[]): string[] {
+  const results = outcomes.flatMap(({ result }) => result ?? [])
+  const sum = (count: (result: JestResult) => number) => results.reduce((total, one) => total + count(one), 0)
+  const row = (start: string, name: string, seconds: number) =>
+    `${start.padEnd(7)}${name.padEnd(48)} ${seconds.toFixed(0).padStart(5)} s`
+  const stages = outcomes.map(({ stage, ok, seconds }) => row(ok ? 'ok' : 'FAILED', stage.name, seconds))
+  const files = results
+    .flatMap(({ testResults }) => testResults)
+    .map(({ name, startTime, endTime }) => ({ name: relative(home, name), seconds: (endTime - startTime) / 1000 }))
+    .sort((a, b) => b.seconds - a.seconds)
+  const slowest = files.slice(0, SLOWEST).map(({ name, seconds }) => row('', name, seconds))
+  const broken = sum((one) => one.numRuntimeErrorTestSuites)
+  const counts = [
+    `${sum((one) => one.numPassedTests)} passed`,
+    `${sum((one) => one.numFailedTests) + broken} failed`,
+    `${sum((one) => one.numPendingTests)} skipped`
+  ]
+  return [
+    '',
+    ...stages,
+    ...(files.length > SLOWEST ? ['', 'the slowest files:', ...slowest] : []),
+    ...(results.length === 0 ? [] : ['', counts.join(', ')])
+  ]
 }
 
 async function prepare(): Promise<void> {
@@ -67,5 +131,6 @@ async function prepare(): Promise<void> {
   if (isRoot()) await install(needs, terminal)
   const lacking = missing(needs).map((need) => need.what)
   if (lacking.length > 0) terminal.say(`some tests will be skipped, for want of: ${lacking.join(', ')}`)
-  process.env.WHERRY_TEST_KUBECTL = await bundledTool('kubectl')
+  // Unpacked now, so that no test's time goes into it.
+  await bundledTool('kubectl')
 }

@@ -3,6 +3,7 @@
  * back what its encoder would print: a private copy without unknown and empty fields, quantities and times canonical.
  */
 import { ApiError } from './errors.ts'
+import { embeddedPath, namedType } from './go-names.ts'
 import { canonicalTime, type TimeFormat } from './go-time.ts'
 import { copyJson, isObject, type JsonObject, setOwn } from './json.ts'
 import { type Schema, schemaOf } from './kinds/schemas.ts'
@@ -15,6 +16,8 @@ export interface DecodeState {
   readonly path: (string | number)[]
   /** The innermost Go struct. */
   struct: string
+  /** The schema that the walk began with. */
+  root: string
   /** Paths of fields that the schema does not have. */
   readonly unknown: string[]
 }
@@ -32,11 +35,12 @@ const compiled = new Map<string, Decode>()
 
 /** Throws BadRequest with the bare text of Go's error. */
 export function decodeSchema(schema: string, value: unknown, state: DecodeState): JsonObject {
+  state.root = schema
   return structDecoder(schema)(value, state) as JsonObject
 }
 
 export function newState(): DecodeState {
-  return { path: [], struct: '', unknown: [] }
+  return { path: [], struct: '', root: '', unknown: [] }
 }
 
 interface Field {
@@ -281,9 +285,11 @@ const free: Decode = (value) => {
 function wrongType(value: unknown, type: string, state: DecodeState): never {
   const what = Array.isArray(value) ? 'array' : value === null ? 'null' : jsonType(value)
   const shown = typeof value === 'number' && /^u?int/.test(type) ? `number ${value}` : what
-  const fields = state.path.filter((part) => typeof part === 'string' && !part.startsWith(MAP_KEY))
-  const where = fields.length === 0 ? 'Go value' : `Go struct field ${state.struct}.${fields.join('.')}`
-  throw new ApiError('BadRequest', `json: cannot unmarshal ${shown} into ${where} of type ${type}`)
+  const fields = state.path.filter((part) => typeof part === 'string' && !part.startsWith(MAP_KEY)) as string[]
+  const path = embeddedPath(state.root, fields).join('.')
+  const where = fields.length === 0 ? 'Go value' : `Go struct field ${state.struct}.${path}`
+  const named = namedType(state.struct, fields.at(-1) ?? '', type)
+  throw new ApiError('BadRequest', `json: cannot unmarshal ${shown} into ${where} of type ${named}`)
 }
 
 function jsonType(value: unknown): string {

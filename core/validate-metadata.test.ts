@@ -165,7 +165,21 @@ describe('an update', () => {
     ]
   ]
   test.each(cases)('%s', (_, before, after, expected) => {
-    expect(texts(validateMetadataUpdate({ metadata: after }, { metadata: before }))).toEqual(expected)
+    const update = { next: { metadata: after }, old: { metadata: before }, own: undefined }
+    expect([...new Set(texts(validateMetadataUpdate({}, update)))]).toEqual(expected)
+  })
+
+  test.each<[Rules, number, number]>([
+    [{}, 3, 1],
+    [{ metadataOnUpdate: 'also as new' }, 4, 2],
+    [{ metadataOnUpdate: 'only as new' }, 3, 1],
+    [{ anyFinalizer: true }, 3, 0]
+  ])('is looked at several times: %j', (rules, labels, finalizers) => {
+    const next = { metadata: { ...old, labels: { a: '-' }, finalizers: ['plain'] } }
+    const own = rules.metadataOnUpdate
+    const fields = validateMetadataUpdate(rules, { next, old: { metadata: old }, own }).map(({ field }) => field)
+    expect(fields.filter((field) => field === 'metadata.labels').length).toBe(labels)
+    expect(fields.filter((field) => field === 'metadata.finalizers[0]').length).toBe(finalizers)
   })
 
   test('keeps what the system wrote', () => {

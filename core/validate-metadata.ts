@@ -21,6 +21,8 @@ export const FIELD_IMMUTABLE = 'field is immutable'
 /** All annotations of an object together, keys and values, in bytes. */
 const ANNOTATIONS_LIMIT = 256 * 1024
 
+const FINALIZERS = 'metadata.finalizers'
+
 type NameRule = NonNullable<Rules['name']>
 
 /** What is wrong with `name` as a name of such objects; with `prefix`, as a generateName. */
@@ -56,7 +58,11 @@ export function validateMetadata(kind: Pick<Kind, 'namespaced' | 'rules'>, objec
   else errors.push(...complaints('metadata.namespace', namespace, isDNS1123Label(namespace)))
   if ((metadata.generation ?? 0) < 0)
     errors.push(invalid('metadata.generation', metadata.generation, 'must be greater than or equal to 0'))
-  errors.push(...validateChangeable(metadata))
+  errors.push(...bagErrors(metadata))
+  if (metadata.finalizers !== undefined) {
+    errors.push(...finalizerComplaints(metadata.finalizers, FINALIZERS))
+    if (kind.rules.anyFinalizer !== true) errors.push(...unqualifiedFinalizers(metadata.finalizers, FINALIZERS))
+  }
   return errors
 }
 
@@ -69,10 +75,24 @@ const NOT_REPLACED = [
   'deletionGracePeriodSeconds'
 ] as const
 
-/** Of an update, after `keepSystemMetadata`. */
-export function validateMetadataUpdate(next: Resource, old: Resource): FieldError[] {
-  const now = next.metadata
-  const before = old.metadata
+/**
+ * Of an update, after `keepSystemMetadata`. Kubernetes checks metadata once for all kinds, as new and as changed, and
+ * again in each kind, and its answer holds one cause for each time.
+ */
+export function validateMetadataUpdate(
+  { anyFinalizer = false }: Pick<Rules, 'anyFinalizer'>,
+  { next, old, own }: { next: Resource; old: Resource; own: Rules['metadataOnUpdate'] }
+): FieldError[] {
+  const unqualified = anyFinalizer ? [] : unqualifiedFinalizers(next.metadata.finalizers ?? [], FINALIZERS)
+  const changes = changeErrors(next.metadata, old.metadata)
+  const named = finalizerComplaints(next.metadata.finalizers ?? [], FINALIZERS)
+  if (changes.length + named.length + unqualified.length === 0) return []
+  const asNew = [...bagErrors(next.metadata), ...named]
+  const asChanged = own === 'only as new' ? [] : [...changes, ...unqualified]
+  return [...asNew, ...changes, ...asChanged, ...(own === undefined ? [] : [...asNew, ...unqualified])]
+}
+
+function changeErrors(now: ObjectMeta, before: ObjectMeta): FieldError[] {
   const errors: FieldError[] = []
   if (before.deletionTimestamp !== undefined) {
     const kept = new Set(before.finalizers)
@@ -85,7 +105,7 @@ export function validateMetadataUpdate(next: Resource, old: Resource): FieldErro
     errors.push(invalid('metadata.generation', now.generation ?? 0, 'must not be decremented'))
   for (const field of NOT_REPLACED)
     if (now[field] !== before[field]) errors.push(invalid(`metadata.${field}`, now[field] ?? null, FIELD_IMMUTABLE))
-  errors.push(...validateChangeable(now))
+  errors.push(...bagErrors(now))
   return errors
 }
 
@@ -112,13 +132,13 @@ export function keepSystemMetadata(next: Resource, old: Resource): void {
   delete metadata.selfLink
 }
 
-function validateChangeable(metadata: ObjectMeta): FieldError[] {
+/** Labels, annotations and owners. */
+function bagErrors(metadata: ObjectMeta): FieldError[] {
   const errors: FieldError[] = []
   if (metadata.labels !== undefined) errors.push(...validateLabels(metadata.labels, 'metadata.labels'))
   if (metadata.annotations !== undefined)
     errors.push(...validateAnnotations(metadata.annotations, 'metadata.annotations'))
   if (metadata.ownerReferences !== undefined) errors.push(...validateOwners(metadata.ownerReferences))
-  if (metadata.finalizers !== undefined) errors.push(...validateFinalizers(metadata.finalizers, 'metadata.finalizers'))
   return errors
 }
 
@@ -195,14 +215,17 @@ export function finalizerNameErrors(finalizer: string, field: string): FieldErro
   return errors
 }
 
-export function validateFinalizers(finalizers: readonly string[], field: string): FieldError[] {
-  const errors: FieldError[] = []
-  for (const finalizer of finalizers) errors.push(...complaints(field, finalizer, isQualifiedName(finalizer)))
-  finalizers.forEach((finalizer, i) => {
-    if (!finalizer.includes('/') && !STANDARD_FINALIZERS.has(finalizer))
-      errors.push(invalid(`${field}[${i}]`, finalizer, UNQUALIFIED))
-  })
+function finalizerComplaints(finalizers: readonly string[], field: string): FieldError[] {
+  const errors = finalizers.flatMap((finalizer) => complaints(field, finalizer, isQualifiedName(finalizer)))
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
     errors.push(invalid(field, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'))
   return errors
+}
+
+function unqualifiedFinalizers(finalizers: readonly string[], field: string): FieldError[] {
+  return finalizers.flatMap((finalizer, i) =>
+    finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer)
+      ? []
+      : [invalid(`${field}[${i}]`, finalizer, UNQUALIFIED)]
+  )
 }

@@ -161,6 +161,36 @@ describe('wrong types, in the words of Go', () => {
       'json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32'
     ],
     [
+      services,
+      { spec: { type: 5 } },
+      'json: cannot unmarshal number into Go struct field ServiceSpec.spec.type of type v1.ServiceType'
+    ],
+    [
+      services,
+      { spec: { ipFamilies: [5] } },
+      'json: cannot unmarshal number into Go struct field ServiceSpec.spec.ipFamilies of type v1.IPFamily'
+    ],
+    [
+      pods,
+      container({ securityContext: { capabilities: { add: 'x' } } }),
+      'json: cannot unmarshal string into Go struct field Capabilities.spec.containers.securityContext.capabilities.add of type []v1.Capability'
+    ],
+    [
+      pods,
+      { metadata: { ownerReferences: [{ uid: 5 }] } },
+      'json: cannot unmarshal number into Go struct field OwnerReference.metadata.ownerReferences.uid of type types.UID'
+    ],
+    [
+      pods,
+      { spec: { volumes: [{ configMap: { name: 5 } }] } },
+      'json: cannot unmarshal number into Go struct field ConfigMapVolumeSource.spec.volumes.VolumeSource.configMap.LocalObjectReference.name of type string'
+    ],
+    [
+      pods,
+      container({ livenessProbe: { exec: 'x' } }),
+      'json: cannot unmarshal string into Go struct field Probe.spec.containers.livenessProbe.ProbeHandler.exec of type v1.ExecAction'
+    ],
+    [
       deployments,
       { spec: { paused: 1 } },
       'json: cannot unmarshal number into Go struct field DeploymentSpec.spec.paused of type bool'

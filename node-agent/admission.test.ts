@@ -1,6 +1,6 @@
 import { podRequests } from '../core/kinds/pod-resources.ts'
 import type { Container, Pod, PodSpec } from '../core/kinds/types.ts'
-import { admit } from './admission.ts'
+import { admit, judgeResize } from './admission.ts'
 import { container, podOf } from './pod/fixture.ts'
 
 const cpu = (amount: string, more: Partial<Container> = {}) =>
@@ -113,4 +113,19 @@ test.each<[string, object[], boolean]>([
   ]
   const pod = podOf({ tolerations: tolerations as NonNullable<PodSpec['tolerations']> })
   expect(admit(pod, { ...node(), taints })?.reason).toBe(fits ? undefined : 'TaintToleration')
+})
+
+test.each<[string, string, Pod[], object | undefined]>([
+  ['fits', '2', [], undefined],
+  ['fits when others end', '1', [podOf({ containers: [cpu('1500m')] })], { reason: 'Deferred' }],
+  [
+    'never',
+    '3',
+    [],
+    { reason: 'Infeasible', message: "Node didn't have enough capacity: cpu, requested: 3000, capacity: 2000" }
+  ]
+])('a resize that %s', (_, amount, others, verdict) => {
+  const judged = judgeResize(podOf({ containers: [cpu(amount)] }), node(others))
+  if (verdict === undefined) expect(judged).toBeUndefined()
+  else expect(judged).toMatchObject(verdict)
 })

@@ -5,6 +5,7 @@ import type { NodeSelectorTerm, Pod, Taint, Toleration } from '../core/kinds/typ
 import { quantityMilli, quantityNumber } from '../core/quantity.ts'
 import { labelSelectorMatcher } from '../core/selector.ts'
 import { isSidecar, isTerminalPhase } from './pod/input.ts'
+import type { ResizeVerdict } from './pod/resize.ts'
 
 export interface NodeFit {
   readonly allocatable: Readonly<Record<string, string>>
@@ -107,7 +108,23 @@ function tolerates(toleration: Toleration, taint: Taint): boolean {
   return operator === 'Equal' && key !== '' && value === (taint.value ?? '')
 }
 
-function lacking(pod: Pod, node: NodeFit): Rejection | undefined {
+/** undefined: the pod may have what it asks for now. `others`: without the pod itself. */
+export function judgeResize(pod: Pod, node: Pick<NodeFit, 'allocatable' | 'others'>): ResizeVerdict | undefined {
+  const wanted = podRequests(pod)
+  for (const resource of ['memory', 'cpu'] as const) {
+    const count = resource === 'cpu' ? quantityMilli : quantityNumber
+    const capacity = count(node.allocatable[resource] ?? '0')
+    const requested = wanted[resource] ?? 0
+    if (requested <= capacity) continue
+    const message = `Node didn't have enough capacity: ${resource}, requested: ${requested}, capacity: ${capacity}`
+    return { reason: 'Infeasible', message }
+  }
+  const others = node.others.filter((other) => !isTerminalPhase(other.status?.phase))
+  const problem = lacking(pod, { ...node, others })
+  return problem === undefined ? undefined : { reason: 'Deferred', message: problem.message }
+}
+
+function lacking(pod: Pod, node: Pick<NodeFit, 'allocatable' | 'others'>): Rejection | undefined {
   const most = Number(node.allocatable.pods ?? '110')
   if (node.others.length + 1 > most) return out('pods', { requested: 1, used: node.others.length, capacity: most })
   for (const [resource, requested] of Object.entries(podRequests(pod))) {

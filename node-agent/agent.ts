@@ -65,6 +65,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     objects: new Objects(client, ports, (uid) => manager.objectChanged(uid)),
     services: () => [...known.values()],
     dns: { clusterDNS: config.clusterDNS, clusterDomain: config.clusterDomain, host },
+    judgeResize: (pod) => manager.judgeResize(pod),
     onGone: (uid) => manager.forget(uid)
   }
   manager = new PodManager(context, {
@@ -105,7 +106,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   return agent
 }
 
-type Shared = Omit<NodeContext, 'objects' | 'services' | 'dns' | 'onGone'>
+type Shared = Omit<NodeContext, 'objects' | 'services' | 'dns' | 'judgeResize' | 'onGone'>
 
 function shared(options: AgentOptions, machine: Machine): Shared {
   const { config, runtime, ports, client } = options

@@ -8,6 +8,7 @@ import { ConfigError, environmentOf } from './containers/environment.ts'
 import type { PodPlace } from './containers/fields.ts'
 import { HOOK_MS, hookOf, runHook } from './containers/hooks.ts'
 import { type ContainerStart, containerNamed } from './pod/input.ts'
+import { resizeMessage } from './pod/resize.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import type { PodWorker } from './pod-worker.ts'
 import { type ContainerConfig, type Image, RuntimeError, type SandboxConfig } from './runtime/runtime.ts'
@@ -123,6 +124,10 @@ export class ContainerStarter {
     }
     worker.event(container, 'Normal', { reason: 'Started', message: 'Container started' })
     worker.failures.delete(container.name)
+    if (worker.resizing.delete(container.name)) {
+      const message = resizeMessage(worker.pod, 'completed')
+      worker.event(undefined, 'Normal', { reason: 'ResizeCompleted', message })
+    }
     const hook = hookOf(container, 'postStart')
     if (hook === undefined) return
     const { runtime, ports } = node

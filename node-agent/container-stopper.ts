@@ -1,6 +1,7 @@
 /** One container's graceful end: its hook, then SIGTERM, and SIGKILL when the time that both share is over. */
 import { hookOf, runHook } from './containers/hooks.ts'
 import { type ContainerStop, containerNamed } from './pod/input.ts'
+import { resizeMessage } from './pod/resize.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import type { PodWorker } from './pod-worker.ts'
 
@@ -14,6 +15,10 @@ export async function stopContainer(node: NodeContext, worker: PodWorker, stop: 
   const container = containerNamed(worker.pod, stop.name)
   try {
     if (stop.replace === true) worker.replaced.add(stop.id)
+    if (stop.resize === true) {
+      worker.resizing.add(stop.name)
+      worker.event(undefined, 'Normal', { reason: 'ResizeStarted', message: resizeMessage(worker.pod, 'started') })
+    }
     if (!overtaking) worker.event(container, 'Normal', { reason: 'Killing', message: stop.message })
     const hook = container === undefined || overtaking ? undefined : hookOf(container, 'preStop')
     let least = 0

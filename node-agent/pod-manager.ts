@@ -1,7 +1,8 @@
 /** All pods of this node: what the API wants, what the runtime has, and a worker for each. */
 import type { WatchEvent } from '../core/client.ts'
 import type { Pod, Taint } from '../core/kinds/types.ts'
-import { admit } from './admission.ts'
+import { admit, judgeResize } from './admission.ts'
+import { allocatedPod, type ResizeVerdict } from './pod/resize.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import { PodWorker } from './pod-worker.ts'
 import type { PodRuntime, RuntimeContainer } from './runtime/runtime.ts'
@@ -71,6 +72,11 @@ export class PodManager {
     for (const [id, owner] of this.owners) if (owner === uid) this.owners.delete(id)
   }
 
+  judgeResize(pod: Pod): ResizeVerdict | undefined {
+    const { allocatable } = this.context
+    return judgeResize(pod, { allocatable, others: this.takenBut(pod) })
+  }
+
   async lookAtAll(): Promise<void> {
     for (const worker of this.workers.values()) worker.look()
   }
@@ -108,6 +114,12 @@ export class PodManager {
     return () => this.listeners.delete(listener)
   }
 
+  /** The other pods, with the resources that they have been given. */
+  private takenBut(pod: Pod): readonly Pod[] {
+    const others = [...this.workers.values()].filter((one) => !one.gone && one.uid !== pod.metadata.uid)
+    return others.map((one) => allocatedPod(one.pod, one.status))
+  }
+
   private take(pod: Pod): void {
     const uid = pod.metadata.uid ?? ''
     const known = this.workers.get(uid)
@@ -116,7 +128,7 @@ export class PodManager {
       return
     }
     const worker = new PodWorker(this.context, pod, () => this.noticed(worker))
-    const others = [...this.workers.values()].filter((one) => !one.gone).map((one) => one.pod)
+    const others = this.takenBut(pod)
     // A pod that an earlier agent took has its start in its status: it stays.
     if (pod.status?.startTime === undefined && pod.metadata.deletionTimestamp === undefined) {
       const { allocatable } = this.context

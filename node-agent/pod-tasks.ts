@@ -5,23 +5,25 @@ import type { Client } from '../core/client.ts'
 import { ApiError, isReason } from '../core/errors.ts'
 import type { EventRecorder } from '../core/events.ts'
 import { pods } from '../core/kinds/refs.ts'
-import type { Service } from '../core/kinds/types.ts'
+import type { Pod, Service } from '../core/kinds/types.ts'
 import { type Ports, sleep, type Timer } from '../core/ports.ts'
 import { ContainerStarter } from './container-starter.ts'
 import { stopContainer } from './container-stopper.ts'
 import { sandboxConfig } from './containers/config.ts'
 import { type ClusterDns, dnsOf, hostsFile } from './containers/dns.ts'
 import type { PodPlace } from './containers/fields.ts'
+import { resourcesOf } from './containers/resources.ts'
 import type { ImagePuller } from './images/puller.ts'
 import type { Objects } from './objects.ts'
-import type { Action, ContainerStart } from './pod/input.ts'
+import { type Action, type ContainerStart, containerNamed } from './pod/input.ts'
+import { type Resize, type ResizeVerdict, resizeMessage } from './pod/resize.ts'
 import type { PodWorker } from './pod-worker.ts'
 import { removeCgroup } from './runtime/processes.ts'
 import type { Runtime, SandboxConfig } from './runtime/runtime.ts'
 import type { StatusManager } from './status-manager.ts'
-import { VolumeError } from './volumes/projection.ts'
 import type { TokenSource } from './volumes/tokens.ts'
 import {
+  MountError,
   setUpVolumes,
   tearDownVolumes,
   updateVolumes,
@@ -49,6 +51,8 @@ export interface NodeContext {
   readonly folders: VolumeFolders & { readonly logs: string; readonly seccomp: string }
   readonly cgroupRoot: string
   readonly networkReady: () => boolean
+  /** undefined: the node can give the pod what it asks for now. */
+  readonly judgeResize: (pod: Pod) => ResizeVerdict | undefined
   /** Nothing is left of the pod. */
   readonly onGone: (podUid: string) => void
 }
@@ -108,6 +112,9 @@ export class PodTasks {
       case 'stop':
         for (const stop of action.containers) this.track(action.do, stopContainer(this.node, this.worker, stop))
         break
+      case 'resize':
+        this.track(action.do, this.resize(action.containers), 'resizing')
+        break
       case 'finish':
         this.track(action.do, this.finish(), 'finishing')
         break
@@ -142,7 +149,11 @@ export class PodTasks {
   }
 
   /** `flag` says to planPod that the action is under way. */
-  private track(action: Action['do'], task: Promise<unknown>, flag?: 'preparing' | 'sandbox' | 'finishing'): void {
+  private track(
+    action: Action['do'],
+    task: Promise<unknown>,
+    flag?: 'preparing' | 'sandbox' | 'finishing' | 'resizing'
+  ): void {
     const { worker, node } = this
     const began = node.ports.clock.now()
     if (flag !== undefined) worker.busy[flag] = true
@@ -179,8 +190,9 @@ export class PodTasks {
       worker.prepared = true
       this.scheduleRenewal()
     } catch (error) {
-      if (!(error instanceof VolumeError || error instanceof ApiError)) throw error
-      worker.event(undefined, 'Warning', { reason: 'FailedMount', message: error.message })
+      if (!(error instanceof MountError || error instanceof ApiError)) throw error
+      const problems = error instanceof MountError ? error.problems : [error.message]
+      for (const message of problems) worker.event(undefined, 'Warning', { reason: 'FailedMount', message })
       worker.prepareAfter = node.ports.clock.now() + this.prepareRetryMs
       this.prepareRetryMs = Math.min(this.prepareRetryMs * 2, MAX_PREPARE_RETRY_MS)
     }
@@ -239,6 +251,30 @@ export class PodTasks {
     }
     worker.busy.starting.delete(start.name)
     worker.look()
+  }
+
+  private async resize(containers: readonly Resize[]): Promise<void> {
+    const { node, worker } = this
+    const { pod } = worker
+    worker.event(undefined, 'Normal', { reason: 'ResizeStarted', message: resizeMessage(pod, 'started') })
+    for (const { id, name } of containers) {
+      const container = containerNamed(pod, name)
+      if (container === undefined) continue
+      const resources = resourcesOf(pod, container, node.memory)
+      try {
+        // Zero would leave a limit as it is.
+        await node.runtime.updateContainer(id, {
+          ...resources,
+          cpuQuota: resources.cpuQuota === 0 ? -1 : resources.cpuQuota
+        })
+        worker.resources.set(id, container.resources ?? {})
+      } catch (error) {
+        const message = resizeMessage(pod, 'error', error instanceof Error ? error.message : String(error))
+        worker.event(undefined, 'Warning', { reason: 'ResizeError', message })
+        throw error
+      }
+    }
+    worker.event(undefined, 'Normal', { reason: 'ResizeCompleted', message: resizeMessage(pod, 'completed') })
   }
 
   private async finish(): Promise<void> {

@@ -3,7 +3,7 @@
  * action, each event of the runtime, each probe and each change in the API makes it look again. What it remembers
  * between two looks can all be lost: the rest is in the runtime and in the API.
  */
-import type { ContainerStatus, Pod, PodStatus } from '../core/kinds/types.ts'
+import type { ContainerStatus, Pod, PodStatus, ResourceRequirements } from '../core/kinds/types.ts'
 import type { Timer } from '../core/ports.ts'
 import { type PodEvents, podEvents } from './events.ts'
 import {
@@ -14,6 +14,7 @@ import {
   type PodPlan,
   type StartFailure
 } from './pod/input.ts'
+import { resizesOf } from './pod/resize.ts'
 import { planPod } from './pod.ts'
 import { type NodeContext, PodTasks } from './pod-tasks.ts'
 import { Prober } from './probes/prober.ts'
@@ -43,13 +44,17 @@ export class PodWorker {
   rejected: { readonly reason: string; readonly message: string } | undefined
   runtime: PodRuntime = NOTHING
   readonly replaced = new Set<string>()
+  readonly resources = new Map<string, ResourceRequirements>()
+  /** Names of containers that begin anew with other resources. */
+  readonly resizing = new Set<string>()
   readonly failures = new Map<string, StartFailure>()
   readonly busy = {
     preparing: false,
     sandbox: false,
     starting: new Set<string>(),
     stopping: new Map<string, number>(),
-    finishing: false
+    finishing: false,
+    resizing: false
   }
   readonly event: PodEvents
   private readonly node: NodeContext
@@ -154,14 +159,29 @@ export class PodWorker {
     await this.readMessages()
     if (this.closed) return
     this.probe()
-    const plan = planPod(this.input())
+    const input = this.input()
+    const plan = planPod(
+      resizesOf(input).length === 0 ? input : { ...input, resizeVerdict: this.node.judgeResize(this.pod) }
+    )
     this.report(plan)
     for (const action of plan.actions) this.act(action)
     if (plan.again !== undefined) this.lookAt(plan.again)
   }
 
   private input(): PodInput {
-    const { pod, runtime, failures, replaced, busy, rejected, prepared, prepareAfter, finished, endingSince } = this
+    const {
+      pod,
+      runtime,
+      failures,
+      replaced,
+      resources,
+      busy,
+      rejected,
+      prepared,
+      prepareAfter,
+      finished,
+      endingSince
+    } = this
     const { phase, reason, message } = this.status
     return {
       pod,
@@ -170,6 +190,8 @@ export class PodWorker {
       runtime,
       failures,
       replaced,
+      resources,
+      resizeVerdict: undefined,
       busy,
       rejected,
       prepared,

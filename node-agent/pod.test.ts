@@ -207,9 +207,13 @@ describe('probes', () => {
     ['it will run again', { containers: [ran('c')] }, ['Container c failed liveness probe, will be restarted']],
     [
       'it will not',
-      { pod: podOf({ restartPolicy: 'Never' }), containers: [ran('c')] },
+      {
+        pod: podOf({ restartPolicy: 'Never', containers: [container('c'), container('d')] }),
+        containers: [ran('c'), ran('d')]
+      },
       ['Container c failed liveness probe']
     ],
+    ['nothing will', { pod: podOf({ restartPolicy: 'Never' }), containers: [ran('c')] }, ['Stopping container c']],
     [
       'a sidecar',
       {
@@ -343,4 +347,56 @@ describe('the end of a pod', () => {
 test('one dead container of each name is kept', () => {
   const containers = [ran('c', { attempt: 2 }), exited('c', 1, { attempt: 1 }), exited('c', 1)]
   expect(actionsOf({ containers })).toEqual(['removeContainer c0'])
+})
+
+describe('a resize', () => {
+  const spec = (resources: Container['resources'], more: Partial<Container> = {}) =>
+    podOf({ containers: [container('c', { resources, ...more })] })
+  const given = (cpu: string, memory = '1Gi') => ({ requests: { cpu, memory } })
+  const pod = spec(given('200m'))
+  const containers = [ran('c')]
+  const reported = { containerID: 'containerd://c0', state: { running: {} }, resources: given('100m') }
+  const status = {
+    containerStatuses: [{ name: 'c', image: 'i:1', imageID: '', ready: true, restartCount: 0, ...reported }]
+  }
+  const before: Scene = { pod, status, containers }
+  const verdict = { reason: 'Deferred' as const, message: 'full' }
+  const pending = (message: string) => ({
+    ...status,
+    conditions: [{ type: 'PodResizePending', status: 'True', reason: 'Deferred', message }]
+  })
+  test.each<[string, Scene, string[]]>([
+    ['of what runs otherwise', before, ['resize']],
+    ['not of what is as it should be', { ...before, pod: spec(given('0.1')) }, []],
+    ['not of what was never told otherwise', { pod, containers }, []],
+    ['once', { ...before, busy: { resizing: true } }, []],
+    ['not again', { ...before, resources: new Map([['c0', given('200m')]]) }, []],
+    [
+      'by a restart, where the resource asks for it',
+      {
+        ...before,
+        pod: spec(given('200m'), { resizePolicy: [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }] })
+      },
+      ['stop c0@30s']
+    ],
+    ['that the node cannot do is told', { ...before, resizeVerdict: verdict }, ['event ResizeDeferred']],
+    ['but once', { ...before, status: pending('full'), resizeVerdict: verdict }, []],
+    [
+      'and again for another reason',
+      { ...before, status: pending('old'), resizeVerdict: verdict },
+      ['event ResizeDeferred']
+    ]
+  ])('%s', (_, scene, expected) => expect(actionsOf(scene)).toEqual(expected))
+
+  const shownIn = (given: Scene) => {
+    const { containerStatuses, conditions } = planPod(scene(given)).status
+    const { resources, allocatedResources } = containerStatuses?.[0] ?? {}
+    const types = conditions?.map(({ type }) => type).filter((type) => type.startsWith('PodResize'))
+    return [resources?.requests?.cpu, allocatedResources?.cpu, types]
+  }
+  test.each<[string, Scene, unknown[]]>([
+    ['under way', before, ['100m', '200m', ['PodResizeInProgress']]],
+    ['waiting', { ...before, resizeVerdict: verdict }, ['100m', '100m', ['PodResizePending']]],
+    ['done', { ...before, resources: new Map([['c0', given('200m')]]) }, ['200m', '200m', []]]
+  ])('shown while %s', (_, scene, expected) => expect(shownIn(scene)).toEqual(expected))
 })

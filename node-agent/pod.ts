@@ -2,7 +2,7 @@
  * What to do about one pod, decided from what the API wants, what runs and what time it is. No I/O: every rule here is
  * a row of a table test. The order of the rules is kubelet's (computePodActions and SyncTerminatingPod).
  */
-import type { Container, ContainerStatus, PodStatus } from '../core/kinds/types.ts'
+import type { Container, ContainerStatus, Pod, PodStatus } from '../core/kinds/types.ts'
 import { planEnd } from './pod/end.ts'
 import {
   type Action,
@@ -16,6 +16,7 @@ import {
   type PodPlan,
   type StartFailure
 } from './pod/input.ts'
+import { resizeMessage, resizesOf } from './pod/resize.ts'
 import { type Backoff, backoffAfter, crashLoopMessage, wantsInitRun, wantsRun } from './pod/restart.ts'
 import { isStarted, newestOf, podStatus, type Waiting } from './pod/status.ts'
 import type { RuntimeContainer, Sandbox } from './runtime/runtime.ts'
@@ -136,8 +137,55 @@ function planContainers(draft: Draft, sandbox: Sandbox): void {
         planStart(draft, container, starts)
     }
   }
+  planResize(draft, stops)
+  tellOfPodsEnd(input, { here, starts, stops })
   if (starts.length > 0) draft.actions.push({ do: 'start', sandboxId: sandbox.id, containers: starts })
   if (stops.length > 0) draft.actions.push({ do: 'stop', containers: stops })
+}
+
+interface Planned {
+  readonly here: readonly RuntimeContainer[]
+  readonly starts: readonly ContainerStart[]
+  readonly stops: ContainerStop[]
+}
+
+/** Where no container is left to run, the whole pod ends, and kubelet says that instead of why. */
+function tellOfPodsEnd({ pod }: PodInput, { here, starts, stops }: Planned): void {
+  const goesOn = (pod.spec?.containers ?? []).some((container) => {
+    const stop = stops.find((one) => one.name === container.name)
+    if (stop === undefined) return newestOf(here, container.name)?.state === 'running'
+    return stop.replace === true || policyOf(pod, container) !== 'Never'
+  })
+  if (goesOn || starts.length > 0) return
+  stops.forEach((stop, index) => {
+    stops[index] = { ...stop, message: `Stopping container ${stop.name}` }
+  })
+}
+
+function policyOf(pod: Pod, container: Container): string {
+  return container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always'
+}
+
+function planResize({ input, actions }: Draft, stops: ContainerStop[]): void {
+  const { pod, status, resizeVerdict: verdict } = input
+  const wanted = resizesOf(input).filter(({ id }) => !stops.some((stop) => stop.id === id))
+  if (wanted.length === 0 || input.busy.resizing) return
+  if (verdict !== undefined) {
+    const { reason, message } = verdict
+    const told = status.conditions?.find((one) => one.type === 'PodResizePending')
+    if (told?.reason === reason && told.message === message) return
+    const text = resizeMessage(pod, reason, message)
+    actions.push({ do: 'event', type: 'Warning', reason: `Resize${reason}`, message: text })
+    return
+  }
+  const grace = (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000
+  for (const { id, name, restart } of wanted) {
+    if (!restart) continue
+    const message = `Container ${name} resize requires restart`
+    stops.push({ id, name, until: input.now + grace, message, replace: true, resize: true })
+  }
+  const inPlace = wanted.filter(({ restart }) => !restart)
+  if (inPlace.length > 0) actions.push({ do: 'resize', containers: inPlace })
 }
 
 interface InitPlan {
@@ -241,7 +289,7 @@ function replacement(input: PodInput, container: Container, current: RuntimeCont
   const own = pod.spec?.terminationGracePeriodSeconds ?? 30
   const grace = changed ? own : (failure?.graceSeconds ?? own)
   const why = changed ? 'definition changed' : `failed ${failure?.probe} probe`
-  const restarts = changed || (container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always') !== 'Never'
+  const restarts = changed || policyOf(pod, container) !== 'Never'
   const message = isInit
     ? `Init container ${container.name} ${why}`
     : `Container ${container.name} ${why}${restarts ? ', will be restarted' : ''}`

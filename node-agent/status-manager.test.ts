@@ -42,6 +42,12 @@ describe('what a status patch says', () => {
       undefined
     ],
     [
+      'that a resize is over',
+      { conditions: [{ type: 'PodResizeInProgress', status: 'True' }] },
+      { conditions: [] },
+      { conditions: [{ type: 'PodResizeInProgress', $patch: 'delete' }] }
+    ],
+    [
       'nothing for a zero time',
       { conditions: [ready('True', { lastProbeTime: null })] },
       { conditions: [ready('True')] },

@@ -5,6 +5,7 @@ import { isReason } from '../core/errors.ts'
 import { pods } from '../core/kinds/refs.ts'
 import type { Pod, PodStatus } from '../core/kinds/types.ts'
 import { type Ports, sleep } from '../core/ports.ts'
+import { RESIZE_CONDITIONS } from './pod/conditions.ts'
 
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 10_000
@@ -112,13 +113,20 @@ export function statusPatch(from: PodStatus, to: PodStatus): Record<string, unkn
     const old = from.conditions?.find((one) => one.type === condition.type)
     return !isDeepStrictEqual(plain(withoutNulls(old)), plain(condition))
   })
+  const over = RESIZE_CONDITIONS.filter(
+    (type) =>
+      from.conditions?.some((one) => one.type === type) === true && !to.conditions?.some((one) => one.type === type)
+  )
   // A merge keeps what it does not name: fields that ended are named.
-  if (conditions.length > 0) {
-    patch.conditions = conditions.map((condition) => ({
-      ...condition,
-      reason: condition.reason ?? null,
-      message: condition.message ?? null
-    }))
+  if (conditions.length + over.length > 0) {
+    patch.conditions = [
+      ...conditions.map((condition) => ({
+        ...condition,
+        reason: condition.reason ?? null,
+        message: condition.message ?? null
+      })),
+      ...over.map((type) => ({ type, $patch: 'delete' }))
+    ]
   }
   return Object.keys(patch).length === 0 ? undefined : patch
 }

@@ -78,6 +78,7 @@ export async function startTestNode(): Promise<TestNode> {
       },
       cgroupRoot: '/wherry-none',
       networkReady: () => true,
+      judgeResize: (pod) => manager.judgeResize(pod),
       onGone: (uid) => manager.forget(uid)
     }
     manager = new PodManager(context, { nodeName: 'n', labels: () => ({}), taints: () => [] })

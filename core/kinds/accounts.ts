@@ -59,6 +59,7 @@ export const accountKinds: readonly Kind[] = [
     prepareCreate: prepareNamespace,
     prepareUpdate: keepNamespace,
     validate: validateNamespace,
+    metadataOnUpdate: 'also as new',
     validateStatus: validateNamespaceStatus,
     fields: {
       name: ({ metadata }) => metadata.name ?? '',
@@ -70,6 +71,7 @@ export const accountKinds: readonly Kind[] = [
     }
   }),
   row('v1', 'serviceaccounts', {
+    metadataOnUpdate: 'also as new',
     warnings: ({ metadata }, old) =>
       metadata.annotations?.[MOUNTABLE] !== undefined && old?.metadata.annotations?.[MOUNTABLE] === undefined
         ? [

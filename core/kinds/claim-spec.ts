@@ -36,8 +36,8 @@ export function checkClaimSpec(spec: PersistentVolumeClaimSpec, path: string, er
   const at = `${path}.resources[storage]`
   if (storage === undefined) errors.push(required(at))
   else {
-    checkQuantity('storage', storage, { path: at, errors })
     if (parseQuantity(storage).nano <= 0n) errors.push(invalid(at, canonicalQuantity(storage), NOT_POSITIVE))
+    else checkQuantity('storage', storage, { path: at, errors })
   }
   const { storageClassName, volumeMode } = spec
   if (storageClassName)

@@ -138,6 +138,7 @@ function jsonProblem(text: string): string | undefined {
 export const configKinds: readonly Kind[] = [
   row('v1', 'configmaps', {
     validate: validateConfigMap,
+    metadataOnUpdate: 'also as new',
     validateUpdate: (next, old) => checkImmutable(configMap(next), configMap(old), ['data', 'binaryData']),
     cells: (object, now) => {
       const { data = {}, binaryData = {}, metadata } = configMap(object)
@@ -148,6 +149,7 @@ export const configKinds: readonly Kind[] = [
   row('v1', 'secrets', {
     defaults: defaultSecret,
     validate: validateSecret,
+    metadataOnUpdate: 'also as new',
     warnings: secretWarnings,
     validateUpdate: (next, old) => {
       const errors = checkImmutable(secret(next), secret(old), ['data'])

@@ -28,6 +28,7 @@ export const coordinationKinds: readonly Kind[] = [
       delete spec.preferredHolder
     },
     validate: validateLease,
+    anyFinalizer: true,
     cells: (object, now) => {
       const { metadata, spec } = lease(object)
       return [metadata.name ?? '', spec?.holderIdentity ?? '', age(metadata.creationTimestamp, now)]

@@ -100,6 +100,7 @@ function defaultSlice(object: KubeObject): void {
   const it = slice(object)
   // Go prints both lists always, and null where there is none.
   for (const list of ['endpoints', 'ports']) object[list] ??= null
+  if ((it.endpoints ?? []).length === 0) object.endpoints = null
   for (const endpoint of it.endpoints ?? []) endpoint.conditions ??= {}
   for (const port of it.ports ?? []) {
     port.name ??= ''
@@ -141,6 +142,7 @@ function checkSliceEndpoint(endpoint: Endpoint, type: string, { path, errors }: 
   const topologySize = Object.keys(topology ?? {}).length
   if (topologySize > MOST.topology) errors.push(tooMany(`${path}.deprecatedTopology`, topologySize, MOST.topology))
   checkLabels(topology, `${path}.deprecatedTopology`, errors)
+  if (endpoint.hostname === '') errors.push(...complaints(`${path}.hostname`, '', isDNS1123Label('')))
   checkHost(endpoint.hostname, endpoint.nodeName, { path, errors })
   if (hints !== undefined) checkHints(hints, { path: `${path}.hints`, errors })
 }
@@ -240,6 +242,7 @@ export const discoveryKinds: readonly Kind[] = [
       for (const { ports = [] } of endpoints(object).subsets ?? []) for (const port of ports) port.protocol ??= 'TCP'
     },
     validate: validateEndpoints,
+    metadataOnUpdate: 'also as new',
     warnings: (object) => endpointsWarnings(endpoints(object)),
     cells: (object, now) => {
       const it = endpoints(object)
@@ -250,6 +253,7 @@ export const discoveryKinds: readonly Kind[] = [
     generation: true,
     defaults: defaultSlice,
     validate: validateSlice,
+    metadataOnUpdate: 'only as new',
     warnings: (next, old) => sliceWarnings(slice(next), old === undefined),
     validateUpdate: (next, old) =>
       slice(next).addressType === slice(old).addressType

@@ -14,6 +14,8 @@ function fillEvent(object: KubeObject): void {
   for (const field of ['firstTimestamp', 'lastTimestamp', 'eventTime'] as const) object[field] ??= null
   for (const field of ['reportingComponent', 'reportingInstance'] as const) object[field] ??= ''
   for (const field of ['source', 'involvedObject'] as const) object[field] ??= {}
+  const { series } = object as { series?: Record<string, unknown> }
+  if (series !== undefined) series.lastObservedTime ??= null
 }
 
 const hasTime = (time: string | null | undefined): time is string => time !== undefined && time !== null && time !== ''

@@ -50,6 +50,12 @@ export interface Rules {
   readonly validateStatus?: (next: KubeObject, old: KubeObject) => FieldError[]
   /** What a client is told of an object that is taken nevertheless. `old` is absent for a new one. */
   readonly warnings?: (next: KubeObject, old: KubeObject | undefined) => readonly string[]
+  /** In addition to `validate` on a new object. */
+  readonly validateCreate?: (object: KubeObject) => FieldError[]
+  /** How the kind's own check of an update looks at metadata: as of an update, also as of a new object, or only so. */
+  readonly metadataOnUpdate?: 'also as new' | 'only as new'
+  /** Takes finalizers without a domain. */
+  readonly anyFinalizer?: boolean
   /** Which names are allowed; the default is a DNS-1123 subdomain. */
   readonly name?: 'subdomain' | 'label' | 'label1035' | 'path'
   /** Whether metadata.generation counts the changes of everything but metadata and status. */

@@ -49,6 +49,9 @@ function defaultNode(object: KubeObject): void {
     condition.lastHeartbeatTime ??= UNSET
     condition.lastTransitionTime ??= UNSET
   }
+  for (const image of status.images ?? []) {
+    image.names ??= null as unknown as string[]
+  }
 }
 
 function validateNode(object: KubeObject): FieldError[] {
@@ -105,6 +108,8 @@ function validateNodeUpdate(next: KubeObject, old: KubeObject): FieldError[] {
   const errors: FieldError[] = []
   const spec = asNode(next).spec ?? {}
   const before = asNode(old).spec ?? {}
+  // Both of Kubernetes' checks of an update look at the taints.
+  if (spec.taints !== undefined) checkTaints(spec.taints, 'metadata.taints', errors)
   checkAddresses(asNode(next).status, errors)
   const networks = before.podCIDRs ?? []
   if (networks.length > 0) {
@@ -188,6 +193,7 @@ const rules: Rules = {
     next.spec = old.spec
   },
   validate: validateNode,
+  metadataOnUpdate: 'also as new',
   validateUpdate: validateNodeUpdate,
   warnings: nodeWarnings,
   validateStatus: (next, old) => {

@@ -48,7 +48,8 @@ export function checkDnsConfig({ dnsConfig, dnsPolicy }: PodSpec, path: string, 
   })
 }
 
-const UNDERSCORED = '[a-z0-9_]([-_a-z0-9]*[a-z0-9])?(\\.[a-z0-9_]([-_a-z0-9]*[a-z0-9])?)*'
+const UNDERSCORED_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?'
+const UNDERSCORED = `${UNDERSCORED_LABEL}(\\.${UNDERSCORED_LABEL})*`
 const UNDERSCORED_PATTERN = new RegExp(`^${UNDERSCORED}$`)
 
 /** Search domains may have underscores, unlike names of objects. */
@@ -57,7 +58,7 @@ function searchErrors(domain: string): string[] {
   if (!UNDERSCORED_PATTERN.test(domain))
     errors.push(
       regexError(
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
         UNDERSCORED,
         'example.com'
       )

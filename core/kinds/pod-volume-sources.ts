@@ -206,7 +206,10 @@ export const scaleIO: SourceCheck<ScaleIOVolumeSource> = ({ gateway, system, vol
 
 export function checkDriverName(driver: string | undefined, path: string, errors: Errors): void {
   const name = driver ?? ''
-  if (name === '') errors.push(required(path))
+  if (name === '') {
+    errors.push(required(path))
+    return
+  }
   if (byteLength(name) > 63) errors.push(tooLong(path, 63))
   errors.push(...complaints(path, name, isDNS1123Subdomain(name.toLowerCase())))
 }

@@ -106,7 +106,7 @@ export function checkOs(spec: PodSpec, path: string, errors: Errors): void {
   const { os } = spec
   if (os === undefined) return
   if (!os.name) {
-    errors.push(required(`${path}.os.name`, 'cannot be empty'))
+    errors.push(required(`${path}.os.name`))
     return
   }
   if (os.name === 'linux') checkLinux(spec, path, errors)

@@ -42,6 +42,7 @@ export const podRules: Rules = {
     next.status = status
   },
   validate: (object) => validatePod(asPod(object)),
+  metadataOnUpdate: 'also as new',
   validateUpdate: (next, old) => validatePodUpdate(asPod(next), asPod(old)),
   validateStatus: (next, old) => validatePodStatus(asPod(next), asPod(old)),
   // Pods change often, and seldom by a human.

@@ -48,6 +48,7 @@ function checkAggregation({ aggregationRule }: ClusterRole, errors: FieldError[]
 function roleRules(namespaced: boolean): Rules {
   return {
     name: 'path',
+    metadataOnUpdate: 'also as new',
     // Go prints this list always, and null where there is none.
     defaults: (object) => {
       object.rules ??= null
@@ -110,7 +111,7 @@ function validateBindingUpdate(next: KubeObject, old: KubeObject): FieldError[] 
   const [now, before] = [binding(next).roleRef, binding(old).roleRef]
   const same = now.apiGroup === before.apiGroup && now.kind === before.kind && now.name === before.name
   // Kubernetes prints its internal type here, whose fields have no JSON names.
-  const printed = { APIGroup: now.apiGroup, Kind: now.kind, Name: now.name }
+  const printed = { APIGroup: now.apiGroup ?? '', Kind: now.kind ?? '', Name: now.name ?? '' }
   return same ? [] : [invalid('roleRef', printed, 'cannot change roleRef')]
 }
 
@@ -136,6 +137,7 @@ function bindingCells(object: KubeObject, now: number): Cell[] {
 function bindingRules(namespaced: boolean): Rules {
   return {
     name: 'path',
+    metadataOnUpdate: 'also as new',
     defaults: defaultBinding,
     validate: (object) => validateBinding(object, namespaced),
     validateUpdate: validateBindingUpdate,

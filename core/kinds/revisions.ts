@@ -1,6 +1,6 @@
 import { age } from '../duration.ts'
 import { invalid, required } from '../field-errors.ts'
-import { sameJson } from '../json.ts'
+import { isObject, sameJson } from '../json.ts'
 import { controllerOf, type KubeObject } from '../object.ts'
 import { IMMUTABLE, NEGATIVE } from './checks.ts'
 import type { Kind } from './kind.ts'
@@ -21,13 +21,16 @@ function controllerCell(object: KubeObject): string {
 export const revisionKinds: readonly Kind[] = [
   row('apps/v1', 'controllerrevisions', {
     validate: (object) => {
-      const { data, revision: number } = revision(object)
-      return [
-        ...(data === undefined ? [required('data', 'data is mandatory')] : []),
-        ...(number < 0 ? [invalid('revision', number, NEGATIVE)] : [])
-      ]
+      const { revision: number } = revision(object)
+      return number < 0 ? [invalid('revision', number, NEGATIVE)] : []
     },
-    validateUpdate: (next, old) => (sameJson(next.data, old.data) ? [] : [invalid('data', next.data, IMMUTABLE)]),
+    validateCreate: (object) => {
+      const { data } = revision(object)
+      if (data === undefined) return [required('data', 'data is mandatory')]
+      return isObject(data) ? [] : [required('data', 'data must be a valid JSON object')]
+    },
+    validateUpdate: (next, old) =>
+      sameJson(next.data, old.data) ? [] : [invalid('data', next.data ?? null, IMMUTABLE)],
     cells: (object, now) => {
       const { metadata, revision: number } = revision(object)
       return [metadata.name ?? '', controllerCell(object), number, age(metadata.creationTimestamp, now)]

@@ -25,7 +25,6 @@ export function defaultService(service: Service): void {
   if (spec.type === 'ClusterIP' || spec.type === 'NodePort' || spec.type === 'LoadBalancer')
     spec.internalTrafficPolicy ??= 'Cluster'
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true
-  defaultFamilies(spec)
 }
 
 function defaultAffinity(spec: ServiceSpec): void {
@@ -46,8 +45,9 @@ export function isHeadless({ clusterIPs, clusterIP }: ServiceSpec): boolean {
   return clusterIPs === undefined ? clusterIP === HEADLESS : clusterIPs.length === 1 && clusterIPs[0] === HEADLESS
 }
 
-/** One family, that of its addresses or of the cluster. One without selector and address may have endpoints of both. */
-function defaultFamilies(spec: ServiceSpec): void {
+/** Of a new one: an update has those of before. One family, that of its addresses or of the cluster. One without selector and address may have endpoints of both. */
+export function defaultFamilies(spec: ServiceSpec): void {
+  if (spec.type === 'ExternalName') return
   if (spec.clusterIP && spec.clusterIPs === undefined) spec.clusterIPs = [spec.clusterIP]
   const families = [...(spec.ipFamilies ?? [])]
   for (const [i, address] of (spec.clusterIPs ?? []).entries()) {
@@ -55,7 +55,7 @@ function defaultFamilies(spec: ServiceSpec): void {
     if (family === undefined) break
     // Who hands out the addresses refuses them, as long as no family is chosen for them.
     if (!spec.clusterIP || (i >= families.length && family !== CLUSTER_FAMILY)) return
-    if (i >= families.length) families.push(family)
+    if (i >= families.length && !families.includes(family)) families.push(family)
   }
   if (families.length === 0) families.push(CLUSTER_FAMILY)
   if (spec.clusterIP === HEADLESS && Object.keys(spec.selector ?? {}).length === 0) {

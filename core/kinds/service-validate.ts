@@ -21,7 +21,7 @@ const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
 const FAMILIES = ['IPv4', 'IPv6']
 const FAMILY_POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack']
 const TRAFFIC_POLICIES = ['Cluster', 'Local']
-const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone']
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
 /** A day, in seconds. */
 const MOST_AFFINITY_SECONDS = 86400
 const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges'
@@ -150,13 +150,13 @@ export function checkAddresses(spec: ServiceSpec, errors: Errors): void {
 }
 
 function checkEachAddress(addresses: readonly string[], path: string, errors: Errors): boolean {
+  if (addresses[0] === HEADLESS) {
+    if (addresses.length > 1) errors.push(invalid(path, addresses, "'None' must be the first and only value"))
+    return addresses.length === 1
+  }
   let good = true
   addresses.forEach((address, i) => {
-    if (i === 0 && address === HEADLESS) {
-      if (addresses.length === 1) return
-      errors.push(invalid(path, addresses, "'None' must be the first and only value"))
-      good = false
-    } else if (!checkIp(address, `${path}[${i}]`, errors)) good = false
+    if (!checkIp(address, `${path}[${i}]`, errors)) good = false
   })
   if (addresses.length > 2) errors.push(invalid(path, addresses, 'may only hold up to 2 values'))
   return good

@@ -13,6 +13,9 @@ const context = { now: 0, random: () => 0 }
 function serviceOf(spec: object, more: object = {}): KubeObject {
   const { object } = decode(kind as NonNullable<typeof kind>, { metadata: { name: 'a' }, spec, ...more })
   rules.defaults?.(object)
+  const { status } = object
+  rules.prepareCreate?.(object, context)
+  if (status !== undefined) object.status = status
   return object
 }
 const texts = (errors: readonly FieldError[] | undefined) =>
@@ -168,7 +171,7 @@ describe('refusals', () => {
         'spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services',
         "spec.healthCheckNodePort: Invalid value: 1: may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
         'spec.internalTrafficPolicy: Unsupported value: "x": supported values: "Cluster", "Local"',
-        'spec.trafficDistribution: Unsupported value: "y": supported values: "PreferClose", "PreferSameNode", "PreferSameZone"'
+        'spec.trafficDistribution: Unsupported value: "y": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"'
       ]
     ],
     [

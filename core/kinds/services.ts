@@ -3,7 +3,7 @@ import { age } from '../duration.ts'
 import type { KubeObject } from '../object.ts'
 import type { Kind, Rules } from './kind.ts'
 import { row } from './row.ts'
-import { defaultService } from './service-defaults.ts'
+import { defaultFamilies, defaultService } from './service-defaults.ts'
 import { prepareServiceUpdate, validateServiceUpdate } from './service-update.ts'
 import { validateLoadBalancerStatus, validateService } from './service-validate.ts'
 import { serviceWarnings } from './service-warnings.ts'
@@ -18,6 +18,7 @@ const rules: Rules = {
   defaults: (object) => defaultService(asService(object)),
   prepareCreate: (object) => {
     object.status = { loadBalancer: {} }
+    defaultFamilies(asService(object).spec ?? {})
   },
   prepareUpdate: (next, old) => {
     next.status = old.status
@@ -27,6 +28,7 @@ const rules: Rules = {
     next.spec = old.spec
   },
   validate: (object) => validateService(asService(object)),
+  metadataOnUpdate: 'also as new',
   validateUpdate: (next, old) => validateServiceUpdate(asService(next), asService(old)),
   validateStatus: (next) => validateLoadBalancerStatus(asService(next)),
   warnings: (object) => serviceWarnings(asService(object)),

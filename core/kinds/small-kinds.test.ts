@@ -24,7 +24,8 @@ function created(resource: string, body: object): KubeObject | string {
   if (kind.namespaced) object.metadata.namespace ??= 'default'
   kind.rules.defaults?.(object)
   kind.rules.prepareCreate?.(object, context)
-  const errors = [...validateMetadata(kind, object), ...(kind.rules.validate?.(object) ?? [])]
+  const { validate, validateCreate } = kind.rules
+  const errors = [...validateMetadata(kind, object), ...(validate?.(object) ?? []), ...(validateCreate?.(object) ?? [])]
   return errors.length === 0 ? object : errorText(errors)
 }
 
@@ -209,7 +210,7 @@ describe('what a creation refuses', () => {
     [
       'controllerrevisions',
       { revision: -1 },
-      '[data: Required value: data is mandatory, revision: Invalid value: -1: must be greater than or equal to 0]'
+      '[revision: Invalid value: -1: must be greater than or equal to 0, data: Required value: data is mandatory]'
     ],
     [
       'events',

@@ -128,9 +128,19 @@ export function needsClusterIp(service: Service): boolean {
   return service.spec?.type !== 'ExternalName'
 }
 
+/** May have node ports. */
+export function usesNodePorts({ spec }: Service): boolean {
+  return spec?.type === 'NodePort' || spec?.type === 'LoadBalancer'
+}
+
+/** Gets node ports where it names none. */
 export function needsNodePorts(service: Service): boolean {
-  const { type, allocateLoadBalancerNodePorts } = service.spec ?? {}
-  return type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false)
+  return usesNodePorts(service) && service.spec?.allocateLoadBalancerNodePorts !== false
+}
+
+/** Traffic that stays on its node needs a port at which the load balancer asks where the pods are. */
+export function needsHealthPort({ spec }: Service): boolean {
+  return spec?.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local'
 }
 
 /** The keys of the records that a service holds. */

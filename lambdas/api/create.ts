@@ -11,7 +11,7 @@ import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
 import { bodyOf, readObject, type TextBody } from './body.ts'
 import { commitChange } from './commit.ts'
 import { alreadyExists, BareError } from './failures.ts'
-import { ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
+import { dropRepeatedOwners, ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
 import { type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
 
@@ -24,8 +24,9 @@ export async function create(at: ResourceRequest, context: ApiContext): Promise<
   const options = writeOptions(request.query, 'CreateOptions')
   const value = readObject(body, kind)
   const { object, warnings } = decode(kind, value, decoding(options, body))
+  const repeated = dropRepeatedOwners(object.metadata)
   const payload = await createObject(at, context, { object, dryRun: options.dryRun })
-  return jsonAnswer(201, payload, warningHeader([...warnings, ...creationWarnings(kind, payload)]))
+  return jsonAnswer(201, payload, warningHeader([...warnings, ...repeated, ...creationWarnings(kind, payload)]))
 }
 
 /** What the kind says of its new object. */
@@ -60,7 +61,7 @@ export async function createObject(
   delete metadata.resourceVersion
   await prepare(at, context, { object, dryRun })
   if (givenVersion !== '' && givenVersion !== '0') {
-    throw new BareError('resourceVersion should not be set on objects to be created')
+    throw new BareError('resourceVersion should not be set on objects to be created', 500)
   }
   for (let attempt = 1; ; attempt++) {
     const key = keyOf(metadata)
@@ -98,6 +99,7 @@ async function prepare(
   if (rules.generation === true) object.metadata.generation = 1
   const errors: FieldError[] = validateMetadata(kind, object)
   if (rules.validate !== undefined) errors.push(...rules.validate(object))
+  if (rules.validateCreate !== undefined) errors.push(...rules.validateCreate(object))
   if (errors.length > 0) throw invalidError(kind, object.metadata.name ?? '', errors)
   await admit('validate', at, { context, what })
 }

@@ -68,10 +68,13 @@ export function unprocessable(): ApiError {
   return new ApiError('Invalid', 'the server rejected our request due to an error in our request', { details: {} })
 }
 
-/** Errors that Kubernetes' storage returns bare: HTTP 500 and a Status without a reason. */
+/**
+ * Errors that Kubernetes' storage returns bare: a Status without a reason. There each is a 500; here what a client did
+ * wrong is a 400, so that a 5xx always means a fault of ours. `code` is for an answer that recordings hold.
+ */
 export class BareError extends ApiError {
-  constructor(message: string) {
-    super('InternalError', message)
+  constructor(message: string, code = 400) {
+    super('InternalError', message, { code })
   }
 
   override toStatus(): Status {

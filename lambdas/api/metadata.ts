@@ -1,5 +1,6 @@
 /** metadata: what the server sets, and what it keeps from the old object. Its checks: core/validate-metadata.ts. */
-import type { ObjectMeta } from '../../core/kinds/types.ts'
+import { sameJson } from '../../core/json.ts'
+import type { ObjectMeta, OwnerReference } from '../../core/kinds/types.ts'
 import type { KubeObject } from '../../core/object.ts'
 import { type Ports, timestamp } from '../../core/ports.ts'
 import { keepSystemMetadata } from '../../core/validate-metadata.ts'
@@ -35,6 +36,22 @@ export function ensureNamespace(metadata: ObjectMeta, namespace: string | undefi
   else if (own !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   }
+}
+
+/** Removes owners that are named twice, and says so; `found` is "" or tells when they were found. */
+export function dropRepeatedOwners(metadata: ObjectMeta, found = ''): readonly string[] {
+  const owners = metadata.ownerReferences
+  if (owners === undefined || owners.length < 2) return []
+  const kept: OwnerReference[] = []
+  const repeated: string[] = []
+  for (const owner of owners)
+    if (kept.some((one) => sameJson(one, owner))) repeated.push(owner.uid)
+    else kept.push(owner)
+  if (repeated.length === 0) return []
+  metadata.ownerReferences = kept
+  return [
+    `.metadata.ownerReferences contains duplicate entries${found}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${repeated.join(', ')}`
+  ]
 }
 
 /** Before an update: what the client left out, or may not change, is the old object's. `next` is private. */

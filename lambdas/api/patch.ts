@@ -13,6 +13,7 @@ import { jsonAnswer, warningHeader } from './answers.ts'
 import { type Body, mediaType, readBody, wrongKind } from './body.ts'
 import { decoding } from './create.ts'
 import { BareError, badRequest, unprocessable } from './failures.ts'
+import { dropRepeatedOwners } from './metadata.ts'
 import { invalidOptions, type WriteOptions, writeOptions } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
 import { changeObject, checkName, type Path, wholePath } from './update.ts'
@@ -46,7 +47,8 @@ export async function patch(at: ResourceRequest, context: ApiContext, path?: Pat
     produce: async (old) => {
       const next = await patcher.apply(old.value as Json, kind.schema)
       const decoded = decodePatched(kind, next, { patcher, options })
-      warnings = decoded.warnings
+      const repeated = dropRepeatedOwners(decoded.object.metadata, ' after mutating admission happens')
+      warnings = [...decoded.warnings, ...repeated]
       checkName(decoded.object, at)
       return decoded.object
     },

@@ -292,6 +292,22 @@ describe('refusals, in the words of kube-apiserver', () => {
     else expect(answer.body).toMatchObject({ kind: 'Status', status: 'Failure', code: status })
   })
 
+  test('owners that stand twice are kept once, with a warning', async () => {
+    const owner = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u' }
+    const { body, headers } = await post(`${CORE}/configmaps`, configMap('x', {}, { ownerReferences: [owner, owner] }))
+    expect(body.metadata.ownerReferences).toEqual([owner])
+    expect(headers.warning).toContain('duplicate UID(s) observed: u')
+  })
+
+  test('an update must name what it updates', async () => {
+    await expectOk(post(`${CORE}/configmaps`, configMap('x')))
+    const { status, body } = await t.ask('PUT', `${CORE}/configmaps/x`, { body: { data: {} } })
+    expect([status, body.message]).toEqual([
+      400,
+      'the name of the object (x based on URL) was undeterminable: name must be provided'
+    ])
+  })
+
   test('a creation may not name a version', async () => {
     const { status, body } = await post(`${CORE}/configmaps`, configMap('x', {}, { resourceVersion: '7' }))
     expect([status, body]).toEqual([
@@ -518,7 +534,7 @@ describe('changing', () => {
       'no version at all',
       'merge',
       '{"metadata":{"resourceVersion":"abc"}}',
-      500,
+      400,
       'strconv.ParseUint: parsing "abc": invalid syntax'
     ],
     ['text for a map', 'strategic', '{"data":"x"}', 422, 'cannot restore map from string'],
@@ -526,7 +542,7 @@ describe('changing', () => {
     ['a map for text', 'strategic', '{"data":{"k":{}}}', 422, 'unrecognized type: string'],
     ['a number for a flag', 'strategic', '{"immutable":1}', 422, 'unrecognized type: bool'],
     ['text for a list', 'strategic', '{"metadata":{"ownerReferences":"x"}}', 422, 'cannot restore slice from string'],
-    ['an unknown directive', 'strategic', '{"data":{"$patch":"x"}}', 500, 'unknown patch type: x in map: map[$patch:x]']
+    ['an unknown directive', 'strategic', '{"data":{"$patch":"x"}}', 400, 'unknown patch type: x in map: map[$patch:x]']
   ])('a patch with %s is refused', async (_what, type, body, status, message) => {
     await a()
     const answer = await patch(type, `${CORE}/configmaps/a`, body)
@@ -831,7 +847,7 @@ describe('pods and their subresources', () => {
     expect(old.status).toBe(409)
     const wrong = await post(`${CORE}/pods/p/binding`, { metadata: { name: 'p' }, target: { kind: 'Ship', name: 'x' } })
     expect([wrong.status, wrong.body.message]).toEqual([
-      500,
+      400,
       'target.kind: Unsupported value: "Ship": supported values: "Node", "<empty>"'
     ])
   })

@@ -16,7 +16,7 @@ import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
 import { sameJson } from './copy.ts'
 import { createObject, creationWarnings, decoding, ruleContext } from './create.ts'
 import { BareError, badRequest, conflict, notFound } from './failures.ts'
-import { ensureNamespace, keepMetadata } from './metadata.ts'
+import { dropRepeatedOwners, ensureNamespace, keepMetadata } from './metadata.ts'
 import { writeOptions } from './options.ts'
 import { isCreatedByUpdate, needsVersionToUpdate } from './traits.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
@@ -27,6 +27,8 @@ export interface Path {
   readonly prepare: (next: KubeObject, old: KubeObject, context: ApiContext) => KubeObject
   readonly validate: (next: KubeObject, old: KubeObject) => FieldError[]
   readonly warnings?: Rules['warnings']
+  /** How the kind looks at metadata again. */
+  readonly metadata?: Rules['metadataOnUpdate']
   /** Whether a change of what is not metadata or status counts as a new generation. */
   readonly counts: boolean
 }
@@ -45,7 +47,11 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
   const { request, kind, name = '' } = at
   const body = await bodyOf(request)
   const options = writeOptions(request.query, 'UpdateOptions')
-  const read = () => decode(kind, readObject(body, kind), decoding(options, body))
+  const read = () => {
+    const decoded = decode(kind, readObject(body, kind), decoding(options, body))
+    const repeated = dropRepeatedOwners(decoded.object.metadata)
+    return repeated.length === 0 ? decoded : { ...decoded, warnings: [...decoded.warnings, ...repeated] }
+  }
   let first: ReturnType<typeof read> | undefined = read()
   let { warnings } = first
   ensureNamespace(first.object.metadata, kind.namespaced ? at.namespace : undefined)
@@ -96,14 +102,13 @@ export function storeKey(at: Pick<ResourceRequest, 'kind' | 'namespace' | 'name'
   return at.kind.namespaced ? `${at.namespace ?? ''}/${at.name ?? ''}` : (at.name ?? '')
 }
 
-/** The object may leave out its name, but not have another. */
-export function checkName(object: KubeObject, at: ResourceRequest): void {
-  const { metadata } = object
-  const { name = '' } = at
-  if ((metadata.name ?? '') === '') metadata.name = name
-  else if (metadata.name !== name) {
-    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
+/** The object must have the name that the path has. */
+export function checkName({ metadata }: KubeObject, { name = '' }: ResourceRequest): void {
+  const own = metadata.name ?? ''
+  if (own === '') {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`)
   }
+  if (own !== name) throw badRequest(`the name of the object (${own}) does not match the name on the URL (${name})`)
 }
 
 function checkPreconditions(next: KubeObject, current: Entry, kind: Kind): void {
@@ -174,9 +179,8 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   if (change.path.counts && rules.generation === true && !sameSpec(object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1
   }
-  const wrong = validateMetadataUpdate(object, old)
-  // Kubernetes checks metadata twice, once for all kinds and once in each, and shows both causes.
-  const errors = [...wrong, ...wrong, ...change.path.validate(object, old)]
+  const errors = validateMetadataUpdate(rules, { next: object, old, own: change.path.metadata })
+  errors.push(...change.path.validate(object, old))
   if (errors.length > 0) throw invalidError(kind, at.name ?? '', errors)
   change.warn?.(change.path.warnings?.(object, old) ?? [])
   await admit('validate', at, { context, what: { ...admitted, object } })
@@ -212,6 +216,7 @@ export function wholePath({ rules }: Kind): Path {
     },
     validate: (next, old) => [...(rules.validate?.(next) ?? []), ...(rules.validateUpdate?.(next, old) ?? [])],
     warnings: rules.warnings,
+    metadata: rules.metadataOnUpdate,
     counts: true
   }
 }

@@ -11,14 +11,18 @@ const MIN_QUOTA_US = 1000
 
 export function resourcesOf(pod: Pod, container: Container, nodeMemory: number): ContainerConfig['resources'] {
   const { requests, limits } = container.resources ?? {}
-  const cpuRequest = requests?.cpu ?? limits?.cpu
+  // A container without a limit of its own is under the whole pod's.
+  const ofPod = pod.spec?.resources?.limits
+  const cpuLimit = limits?.cpu ?? ofPod?.cpu
+  const memoryLimit = limits?.memory ?? ofPod?.memory
+  const cpuRequest = requests?.cpu ?? cpuLimit
   const milli = cpuRequest === undefined ? 0 : quantityMilli(cpuRequest)
-  const limit = limits?.cpu === undefined ? 0 : quantityMilli(limits.cpu)
+  const limit = cpuLimit === undefined ? 0 : quantityMilli(cpuLimit)
   return {
     cpuShares: milli === 0 ? MIN_SHARES : Math.min(MAX_SHARES, Math.max(MIN_SHARES, Math.floor((milli * 1024) / 1000))),
     cpuPeriod: limit === 0 ? 0 : PERIOD_US,
     cpuQuota: limit === 0 ? 0 : Math.max(MIN_QUOTA_US, Math.floor((limit * PERIOD_US) / 1000)),
-    memoryLimit: limits?.memory === undefined ? 0 : quantityNumber(limits.memory),
+    memoryLimit: memoryLimit === undefined ? 0 : quantityNumber(memoryLimit),
     oomScoreAdj: oomScoreOf(pod, container, nodeMemory)
   }
 }

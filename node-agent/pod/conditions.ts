@@ -1,7 +1,8 @@
 /** The conditions of a pod that its node answers for, in kubelet's words and order (status/generate.go). */
 import type { ContainerStatus, Pod, PodCondition } from '../../core/kinds/types.ts'
 import { timestamp } from '../../core/ports.ts'
-import { isSidecar, type PodInput } from './input.ts'
+import { isSidecar, isTerminalPhase, type PodInput } from './input.ts'
+import { resizesOf } from './resize.ts'
 
 export interface ConditionsInput {
   readonly input: PodInput
@@ -28,9 +29,19 @@ export function podConditions(from: ConditionsInput): PodCondition[] {
     ['ContainersReady', containersReady],
     ['PodScheduled', TRUE]
   ]
-  const types = new Set(own.map(([type]) => type))
+  const types = new Set([...own.map(([type]) => type), ...RESIZE_CONDITIONS])
   const others = before.filter((condition) => !types.has(condition.type))
-  return [...own.map(([type, verdict]) => condition(input, type, verdict)), ...others]
+  return [...resizing(from), ...own].map(([type, verdict]) => condition(input, type, verdict)).concat(others)
+}
+
+/** Both are gone when there is nothing to say. */
+export const RESIZE_CONDITIONS = ['PodResizePending', 'PodResizeInProgress']
+
+function resizing({ input, phase }: ConditionsInput): readonly (readonly [string, Verdict])[] {
+  if (isTerminalPhase(phase) || (resizesOf(input).length === 0 && !input.busy.resizing)) return []
+  const { resizeVerdict } = input
+  if (resizeVerdict === undefined) return [['PodResizeInProgress', TRUE]]
+  return [['PodResizePending', { status: 'True', ...resizeVerdict }]]
 }
 
 function condition(input: PodInput, type: string, verdict: Verdict): PodCondition {
@@ -40,6 +51,7 @@ function condition(input: PodInput, type: string, verdict: Verdict): PodConditio
     type,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     ...verdict,
+    ...(RESIZE_CONDITIONS.includes(type) ? { lastProbeTime: before?.lastProbeTime ?? timestamp(input.now) } : {}),
     lastTransitionTime:
       before?.status === verdict.status && before.lastTransitionTime !== undefined
         ? before.lastTransitionTime

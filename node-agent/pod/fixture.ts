@@ -50,7 +50,8 @@ export const IDLE: Busy = {
   sandbox: false,
   starting: new Set(),
   stopping: new Map(),
-  finishing: false
+  finishing: false,
+  resizing: false
 }
 
 export interface Scene extends Partial<Omit<PodInput, 'runtime' | 'busy'>> {
@@ -68,6 +69,8 @@ export function scene({ sandboxes, containers, busy, ...more }: Scene = {}): Pod
     messages: new Map(),
     failures: new Map(),
     replaced: new Set(),
+    resources: new Map(),
+    resizeVerdict: undefined,
     rejected: undefined,
     prepared: true,
     prepareAfter: 0,

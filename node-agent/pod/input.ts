@@ -1,6 +1,7 @@
 /** What the decision about a pod is made from, and what comes out. All of it is data. */
-import type { Container, Pod, PodStatus } from '../../core/kinds/types.ts'
+import type { Container, Pod, PodStatus, ResourceRequirements } from '../../core/kinds/types.ts'
 import type { PodRuntime, RuntimeContainer } from '../runtime/runtime.ts'
+import type { Resize, ResizeVerdict } from './resize.ts'
 
 /** In which a container keeps the name of its image as the pod gave it. */
 export const IMAGE_ANNOTATION = 'wherry.io/image'
@@ -40,6 +41,7 @@ export interface Busy {
   /** Ids of containers that are being stopped, and until when (milliseconds since 1970) they may take. */
   readonly stopping: ReadonlyMap<string, number>
   readonly finishing: boolean
+  readonly resizing: boolean
 }
 
 export interface PodInput {
@@ -55,6 +57,10 @@ export interface PodInput {
   readonly messages: ReadonlyMap<string, string>
   /** Ids of containers that were stopped because the pod now describes another in their place. */
   readonly replaced: ReadonlySet<string>
+  /** By container id: what was set after the container's start. */
+  readonly resources: ReadonlyMap<string, ResourceRequirements>
+  /** What is against a resize that the pod asks for. */
+  readonly resizeVerdict: ResizeVerdict | undefined
   /** By container name. */
   readonly failures: ReadonlyMap<string, StartFailure>
   readonly busy: Busy
@@ -90,6 +96,8 @@ export interface ContainerStop {
   readonly message: string
   /** Another starts in its place, whatever the restart policy. */
   readonly replace?: true
+  /** It begins anew to get other resources. */
+  readonly resize?: true
 }
 
 export type Action =
@@ -102,6 +110,8 @@ export type Action =
   | { readonly do: 'start'; readonly sandboxId: string; readonly containers: readonly ContainerStart[] }
   | { readonly do: 'stop'; readonly containers: readonly ContainerStop[] }
   | { readonly do: 'removeContainer'; readonly id: string }
+  /** Gives running containers the resources that the pod describes now. */
+  | { readonly do: 'resize'; readonly containers: readonly Resize[] }
   | {
       readonly do: 'event'
       /** Absent: it is about the pod as a whole. */

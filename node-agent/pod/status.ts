@@ -5,6 +5,7 @@ import type { RuntimeContainer } from '../runtime/runtime.ts'
 import { podConditions } from './conditions.ts'
 import { atItsEnd } from './final-status.ts'
 import { isSidecar, isTerminalPhase, type PodInput } from './input.ts'
+import { actualResources } from './resize.ts'
 import { wantsInitRun, wantsRun } from './restart.ts'
 
 export interface Waiting {
@@ -156,7 +157,9 @@ function volumeMountsOf(container: Container): Pick<ContainerStatus, 'volumeMoun
 }
 
 function ofRuntime(input: PodInput, container: Container, current: RuntimeContainer): ContainerStatus {
-  const requests = container.resources?.requests
+  const runs = current.state === 'running'
+  const resources = runs ? actualResources(input, container, current) : (container.resources ?? {})
+  const { requests } = runs && input.resizeVerdict !== undefined ? resources : (container.resources ?? {})
   const status: ContainerStatus = {
     name: container.name,
     state: stateOf(input, current),
@@ -167,7 +170,7 @@ function ofRuntime(input: PodInput, container: Container, current: RuntimeContai
     imageID: current.imageRef,
     containerID: `containerd://${current.id}`,
     started: false,
-    resources: container.resources === undefined ? {} : { ...container.resources },
+    resources: { ...resources },
     ...volumeMountsOf(container)
   }
   if (requests !== undefined && Object.keys(requests).length > 0) status.allocatedResources = requests

@@ -49,7 +49,7 @@ export function containerRequest(config: ContainerConfig): object {
     stdin: config.stdin,
     stdin_once: config.stdinOnce,
     tty: config.tty,
-    linux: { resources: resources(config), security_context: securityContext(config.security) }
+    linux: { resources: resourcesRequest(config.resources), security_context: securityContext(config.security) }
   }
 }
 
@@ -76,7 +76,7 @@ const MASKED_PATHS = [
 ]
 const READ_ONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
-function resources({ resources: limits }: ContainerConfig): object {
+export function resourcesRequest(limits: ContainerConfig['resources']): object {
   return {
     cpu_period: limits.cpuPeriod,
     cpu_quota: limits.cpuQuota,

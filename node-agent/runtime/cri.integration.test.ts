@@ -9,7 +9,7 @@ import { runtimeSuite } from '../../test/contract/runtime-suite.ts'
 import { describeWith, lacksForNode } from '../../test/requires.ts'
 import { cgroupRootOf, ensureContainerd, loadImage, stateDirOf, stopContainerd } from './containerd.ts'
 import { connectRuntime } from './cri.ts'
-import { mountPoints } from './processes.ts'
+import { isRunning, mountPoints, type ProcessId } from './processes.ts'
 import type { Runtime } from './runtime.ts'
 
 const IMAGE = 'wherry.local/busybox:1'
@@ -63,8 +63,10 @@ describeWith(lacksForNode(), 'containerd, private to a folder', () => {
 
   test('killed and started again: pods live on, and the same client goes on', async () => {
     const id = await runtime.runSandbox(hostSandbox(config, dataDir))
-    const { pid } = JSON.parse(readFileSync(join(dataDir, 'containerd', 'running.json'), 'utf8')) as { pid: number }
-    process.kill(pid, 'SIGKILL')
+    const containerd = JSON.parse(readFileSync(join(dataDir, 'containerd', 'running.json'), 'utf8')) as ProcessId
+    process.kill(containerd.pid, 'SIGKILL')
+    // The kernel takes a moment, longer on a busy machine.
+    while (isRunning(containerd)) await pause(5)
     expect((await ensureContainerd(config, ports)).started).toBe(true)
     for (let tries = 0; tries < 200; tries++) {
       const pods = await runtime.inspect('killed').catch(() => undefined)

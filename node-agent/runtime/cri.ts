@@ -1,6 +1,6 @@
 /** The runtime behind CRI v1 and containerd's event stream: the one file that knows their messages. */
 import type { Ports } from '../../core/ports.ts'
-import { containerRequest, sandboxRequest } from './cri-requests.ts'
+import { containerRequest, resourcesRequest, sandboxRequest } from './cri-requests.ts'
 import { CALL_MS, type Call, connectServices, subscribeToExits } from './grpc.ts'
 import {
   type ContainerUsage,
@@ -165,6 +165,8 @@ function podCalls(call: Call): PodCalls {
       ended.delete(id)
       await ignoringGone(call('RemoveContainer', { container_id: id }))
     },
+    updateContainer: (id, resources) =>
+      call('UpdateContainerResources', { container_id: id, linux: resourcesRequest(resources) }),
     exec: async (id, command, timeoutSeconds) => {
       const request = { container_id: id, cmd: command, timeout: timeoutSeconds }
       const answer = await call<{ stdout: Buffer; stderr: Buffer; exit_code: number }>(

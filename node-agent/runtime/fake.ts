@@ -122,6 +122,10 @@ export class FakeRuntime implements Runtime {
     this.end(id, 137)
   }
 
+  async updateContainer(id: string, resources: ContainerConfig['resources']): Promise<void> {
+    this.calls.push(`update ${this.made(id).config.name} ${resources.cpuShares}`)
+  }
+
   async removeContainer(id: string): Promise<void> {
     this.containers.delete(id)
   }

@@ -208,6 +208,8 @@ export interface Runtime {
   /** SIGTERM (or the image's signal), and SIGKILL after `graceSeconds`. Resolves when it has ended. */
   stopContainer(id: string, graceSeconds: number): Promise<void>
   removeContainer(id: string): Promise<void>
+  /** Sets what a running container may use; 0 leaves a limit as it is, a cpuQuota of -1 lifts it. */
+  updateContainer(id: string, resources: ContainerConfig['resources']): Promise<void>
   /** Throws RuntimeError Timeout when the command takes longer than `timeoutSeconds`. */
   exec(id: string, command: readonly string[], timeoutSeconds: number): Promise<ExecResult>
   /** After the log file was renamed: go on in a new one. */

@@ -56,7 +56,7 @@ function subPathOf({ environment }: MountInput, mount: VolumeMount): string {
     return value
   })
   if (missing.length > 0) {
-    throw new ConfigError(`failed to expand subPath for volumeMount "${mount.name}": missing value for "${missing[0]}"`)
+    throw new ConfigError(`missing value for ${missing[0]}`)
   }
   return path
 }

@@ -19,6 +19,7 @@ import { writeAtomically } from './atomic-writer.ts'
 import { checkHostPath } from './host-path.ts'
 import { mountsOf } from './mounts.ts'
 import { type ProjectionInput, payloadOf } from './projection.ts'
+import { memoryVolumeSize } from './volumes.ts'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 let folder: string
@@ -179,7 +180,28 @@ describe('mounts', () => {
       )
     }
     await expect(mounts({ volumeMounts: [{ name: 'v', mountPath: '/x', subPathExpr: '$(NOPE)' }] })).rejects.toThrow(
-      'missing value for "NOPE"'
+      'missing value for NOPE'
     )
+  })
+})
+
+describe('a volume in memory is at most as large as', () => {
+  const MiB = 1024 * 1024
+  const limited = (...memory: (string | undefined)[]) =>
+    podOf({
+      containers: memory.map((limit, index) =>
+        container(`c${index}`, limit === undefined ? {} : { resources: { limits: { memory: limit } } })
+      )
+    })
+  test.each<[string, string | undefined, ReturnType<typeof podOf>, number]>([
+    ['the node', undefined, limited(undefined), 1024],
+    ['its limit', '8Mi', limited(undefined), 8],
+    ['the memory of its pod', undefined, limited('64Mi', '32Mi'), 96],
+    ['the smaller of the two', '128Mi', limited('64Mi'), 64],
+    ['not a part of the pod’s', undefined, limited('64Mi', undefined), 1024],
+    ['the pod’s as a whole', undefined, podOf({ resources: { limits: { memory: '16Mi' } } }), 16]
+  ])('%s', (_, sizeLimit, pod, size) => {
+    const emptyDir = sizeLimit === undefined ? {} : { sizeLimit }
+    expect(memoryVolumeSize(pod, { name: 'v', emptyDir }, { allocatable: { memory: '1Gi' } })).toBe(size * MiB)
   })
 })

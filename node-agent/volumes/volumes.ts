@@ -3,8 +3,10 @@ import { execFile } from 'node:child_process'
 import { chmod, chown, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Pod, Volume } from '../../core/kinds/types.ts'
+import { podLimits } from '../../core/kinds/pod-resources.ts'
+import type { Container, Pod, Volume } from '../../core/kinds/types.ts'
 import { quantityNumber } from '../../core/quantity.ts'
+import type { PodPlace } from '../containers/fields.ts'
 import { mountPoints, unmountBelow } from '../runtime/processes.ts'
 import { writeAtomically } from './atomic-writer.ts'
 import { checkHostPath } from './host-path.ts'
@@ -40,18 +42,31 @@ export interface SetUp {
   readonly now: number
 }
 
-/** Throws VolumeError with Kubernetes' words for what is in the way. Idempotent. */
+/** What is in the way of a pod's volumes, in Kubernetes' words: one text for each of them. */
+export class MountError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('; '))
+    this.name = 'MountError'
+    this.problems = problems
+  }
+}
+
+/** Throws MountError. Idempotent. */
 export async function setUpVolumes(setUp: SetUp): Promise<VolumePaths> {
   const { pod } = setUp.input
   const paths = new Map<string, string>()
+  const problems: string[] = []
   for (const volume of pod.spec?.volumes ?? []) {
     try {
       paths.set(volume.name, await setUpVolume(setUp, volume))
     } catch (error) {
       if (!(error instanceof VolumeError)) throw error
-      throw new VolumeError(`MountVolume.SetUp failed for volume "${volume.name}" : ${error.message}`)
+      problems.push(`MountVolume.SetUp failed for volume "${volume.name}" : ${error.message}`)
     }
   }
+  if (problems.length > 0) throw new MountError(problems)
   return paths
 }
 
@@ -80,12 +95,24 @@ async function makeEmptyDir({ folders, input }: SetUp, volume: Volume): Promise<
   const inMemory = volume.emptyDir?.medium === 'Memory'
   await mkdir(folder, { recursive: true })
   if (inMemory && !mountPoints().includes(folder)) {
-    const limit = volume.emptyDir?.sizeLimit
-    const size = limit === undefined || quantityNumber(limit) === 0 ? [] : [`size=${quantityNumber(limit)}`]
+    const most = memoryVolumeSize(pod, volume, input.place)
+    const size = most === 0 ? [] : [`size=${most}`]
     await run('mount', ['-t', 'tmpfs', '-o', ['mode=01777', ...size].join(','), 'tmpfs', folder])
   }
   await ownFolder(folder, pod, inMemory ? 0o1777 : 0o777)
   return folder
+}
+
+/** Bytes; 0: no limit. What counts against the pod's memory cannot be larger than that, nor than the node's. */
+export function memoryVolumeSize(pod: Pod, volume: Volume, { allocatable }: Pick<PodPlace, 'allocatable'>): number {
+  const own = volume.emptyDir?.sizeLimit
+  const { resources, initContainers = [], containers = [] } = pod.spec ?? {}
+  const limited = (one: Container) => one.resources?.limits?.memory !== undefined
+  const isLimited = resources?.limits?.memory !== undefined || [...initContainers, ...containers].every(limited)
+  const ofPod = isLimited ? (podLimits(pod).memory ?? 0) : 0
+  const limits = [quantityNumber(allocatable.memory ?? '0'), ofPod, quantityNumber(own ?? '0')]
+  const set = limits.filter((limit) => limit > 0)
+  return set.length === 0 ? 0 : Math.min(...set)
 }
 
 /** Everybody may write; with an fsGroup, what is made inside belongs to that group. */

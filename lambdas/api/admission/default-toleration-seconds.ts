@@ -9,7 +9,9 @@ const TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
   async mutate({ kind, operation, subresource, object }) {
-    if (operation !== 'CREATE' || kind.group !== '' || kind.resource !== 'pods' || subresource !== undefined) return
+    if (kind.group !== '' || kind.resource !== 'pods' || subresource !== undefined) return
+    // On updates too, so that who replaces a pod by what created it takes nothing away.
+    if (operation !== 'CREATE' && operation !== 'UPDATE') return
     const { spec } = object as unknown as Pod
     if (spec === undefined) return
     const tolerations = spec.tolerations ?? []

@@ -12,8 +12,10 @@ export const podPriority: AdmissionPlugin = {
   name: 'Priority',
   async mutate(request) {
     const { kind, operation, subresource } = request
-    if (operation !== 'CREATE' || kind.group !== '' || kind.resource !== 'pods' || subresource !== undefined) return
-    await resolve(request, request.object as unknown as Pod)
+    if (kind.group !== '' || kind.resource !== 'pods' || subresource !== undefined) return
+    const pod = request.object as unknown as Pod
+    if (operation === 'CREATE') await resolve(request, pod)
+    if (operation === 'UPDATE') keep(pod, request.old as unknown as Pod)
   },
   async validate(request) {
     const { kind, operation, object } = request
@@ -26,6 +28,14 @@ export const podPriority: AdmissionPlugin = {
     const { name } = present.metadata
     throw refuse(request, `PriorityClass ${name} is already marked as default. Only one default can exist`)
   }
+}
+
+/** What this plugin has set, an update need not repeat. */
+function keep({ spec }: Pod, old: Pod): void {
+  if (spec === undefined || old.spec === undefined) return
+  const { priority, preemptionPolicy } = old.spec
+  if (priority !== undefined) spec.priority ??= priority
+  if (preemptionPolicy !== undefined) spec.preemptionPolicy ??= preemptionPolicy
 }
 
 async function resolve(request: AdmissionRequest, pod: Pod): Promise<void> {

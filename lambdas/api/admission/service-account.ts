@@ -1,6 +1,8 @@
 /** Gives a pod its service account and the volume with its token. */
 
+import { goQuote } from '../../../core/go-text.ts'
 import type { Container, Pod, PodSpec, ServiceAccount } from '../../../core/kinds/types.ts'
+import { isPathSegmentName } from '../../../core/names.ts'
 import { sleep } from '../../../core/ports.ts'
 import type { Entry } from '../../../store/store.ts'
 import { referencesOf } from '../pod-references.ts'
@@ -44,6 +46,12 @@ async function admit(request: AdmissionRequest, spec: PodSpec): Promise<void> {
   spec.serviceAccountName = name
   spec.serviceAccount = name
   const { namespace = '' } = request
+  const wrong = isPathSegmentName(name)
+  if (wrong.length > 0)
+    throw refuse(
+      request,
+      `error looking up service account ${namespace}/${name}: invalid resource name ${goQuote(name)}: [${wrong.join(' ')}]`
+    )
   const entry = await findAccount(request, `${namespace}/${name}`)
   if (entry === undefined)
     throw refuse(request, `error looking up service account ${namespace}/${name}: serviceaccount "${name}" not found`)

@@ -15,12 +15,14 @@ import {
   heldBy,
   ipToNumber,
   needsClusterIp,
+  needsHealthPort,
   needsNodePorts,
   numberToIp,
   Promised,
   portKey,
   portRange,
-  type Range
+  type Range,
+  usesNodePorts
 } from '../addresses.ts'
 import { internalError } from '../answers.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../types.ts'
@@ -67,7 +69,7 @@ async function allocate(request: AdmissionRequest, ranges: Ranges): Promise<void
     chooseFamilies(request, spec)
     await allocateAddress(request, { spec, range: ranges.addresses, promised: ranges.promisedAddresses, held })
   }
-  if (needsNodePorts(next))
+  if (usesNodePorts(next))
     await allocatePorts(request, { spec, range: ranges.ports, promised: ranges.promisedPorts, held })
 }
 
@@ -79,11 +81,11 @@ function keepAllocated(next: Service, old: Service): void {
     if (needsClusterIp(next)) keepAddress(to, from)
     else dropAddress(to, from)
   }
-  if (!needsNodePorts(old)) return
+  if (!usesNodePorts(old)) return
   const before = new Map((from.ports ?? []).map((port) => [portIdentity(port), port.nodePort]))
   for (const port of to.ports ?? []) {
     const known = before.get(portIdentity(port))
-    if (needsNodePorts(next)) {
+    if (usesNodePorts(next)) {
       if (!isPort(port.nodePort) && known !== undefined) port.nodePort = known
     } else if (port.nodePort === known) delete port.nodePort
   }
@@ -211,9 +213,10 @@ async function allocatePorts(request: AdmissionRequest, allocation: Allocation):
     if (problem !== undefined) throw refuse(problem)
     taken.add(nodePort)
   }
-  for (const port of ports) {
+  for (const port of needsNodePorts(request.object as unknown as Service) ? ports : []) {
     if (isPort(port.nodePort)) continue
-    const twin = ports.find((other) => other.port === port.port && other.protocol !== port.protocol)
+    // Protocols share a number, and so do ports that validation will find to be the same.
+    const twin = ports.find((other) => other !== port && other.port === port.port && isPort(other.nodePort))
     port.nodePort = isPort(twin?.nodePort) ? twin.nodePort : await choosePort(request, allocation, taken)
     taken.add(port.nodePort)
   }
@@ -222,7 +225,8 @@ async function allocatePorts(request: AdmissionRequest, allocation: Allocation):
 }
 
 async function refusal(request: AdmissionRequest, range: Range, port: number): Promise<string | undefined> {
-  if (port < range.first || port > range.last)
+  // A dry run is not told of the range, in Kubernetes neither.
+  if (!request.dryRun && (port < range.first || port > range.last))
     return `provided port is not in the valid range. The range of valid ports is ${range.first}-${range.last}`
   const entry = await request.store.get(ADDRESSES, portKey(port))
   return entry === undefined ? undefined : ALLOCATED
@@ -237,10 +241,6 @@ async function choosePort(
   const port = await findFree({ store, random: ports.random, range, keyOf: portKey, taken, promised })
   if (port === undefined) throw internalError('failed to allocate a nodePort: range is full')
   return port
-}
-
-function needsHealthPort(service: Service): boolean {
-  return service.spec?.type === 'LoadBalancer' && service.spec.externalTrafficPolicy === 'Local'
 }
 
 function isPort(port: number | undefined): port is number {
