@@ -40,7 +40,7 @@ const CHECKS: readonly Stage[] = [
 ]
 
 /** Suites that use the whole machine (containers, kills, load) run one after another, after the quick ones. */
-const HEAVY = 'test/(e2e|sim|golden)/|node-agent/.*\\.integration\\.test'
+const HEAVY = 'test/(e2e|sim|golden|aws)/|node-agent/.*\\.integration\\.test'
 /** Files named at the end, so that somebody looks at them. */
 const SLOWEST = 5
 
