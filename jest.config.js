@@ -9,6 +9,7 @@ export default {
     '<rootDir>/cli',
     '<rootDir>/test'
   ],
+  setupFiles: ['<rootDir>/test/setup.ts'],
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {

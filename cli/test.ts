@@ -41,6 +41,8 @@ const CHECKS: readonly Stage[] = [
 
 /** Suites that use the whole machine (containers, kills, load) run one after another, after the quick ones. */
 const HEAVY = 'test/(e2e|sim|golden)/|node-agent/.*\\.integration\\.test'
+/** Run by name only (`./wherry test aws`): they fetch AWS' emulators, and nothing that runs today is built on them. */
+const BY_NAME = 'test/aws/'
 /** Files named at the end, so that somebody looks at them. */
 const SLOWEST = 5
 
@@ -72,7 +74,7 @@ export function stagesFor(names: readonly string[]): readonly Stage[] {
   if (names.length === 0) {
     return [
       ...CHECKS,
-      jest('tests', ['--testPathIgnorePatterns', '/node_modules/', HEAVY, '--maxWorkers=2']),
+      jest('tests', ['--testPathIgnorePatterns', '/node_modules/', HEAVY, BY_NAME, '--maxWorkers=2']),
       jest('tests of the whole machine', ['--runInBand', '--testPathPatterns', HEAVY])
     ]
   }

@@ -12,6 +12,17 @@
  */
 export const EMPTY_VERSION = 1
 
+/** The log is kept longer than promised by this part, so that few records need a copy of what they replaced. */
+const MARGIN = 0.25
+
+/** How long records and tombstones are kept, where versions can be watched from and listed for `retentionMs`. */
+export function keptMs(retentionMs: number): number {
+  return retentionMs * (1 + MARGIN)
+}
+
+/** Within this part of the time that records are kept, whoever reserves looks how far the log is resolved. */
+export const LOOK_EVERY = 1 / 8
+
 /** What is stored at one key. Without bytes it is a tombstone: the key was deleted at `version`. */
 export interface StoredObject {
   readonly key: string
@@ -44,6 +55,9 @@ export interface Counter {
   readonly frontier: number
 }
 
+/** An object, its log record and each of its index terms added or removed are a part: DynamoDB takes 100. */
+export const MAX_PARTS = 100
+
 /** One object's part of a transaction: puts the object or its tombstone, its log record, its index entries. */
 export interface TransactionItem {
   readonly resource: string
@@ -58,7 +72,8 @@ export interface TransactionItem {
 
 /**
  * `reason` "object": the live version of that item is not the expected one; `current` is what is there. "number": the
- * number cannot be used (fenced, or not above what the key holds): reserve again. Where both hold, "object" is told.
+ * number cannot be used (fenced, not above what the key holds, or held for too long): reserve again, and `current` says
+ * nothing. Where both hold, "object" is told.
  */
 export type TransactionResult =
   | { readonly ok: true }
@@ -90,11 +105,15 @@ export interface Backend {
   getMany(resource: string, keys: readonly string[]): Promise<readonly (StoredObject | undefined)[]>
 
   /**
-   * Raises `reserved` by `count` and returns the first of the new numbers (EMPTY_VERSION + 1 for a new resource). No two calls get the
-   * same number, save that a number whose every holder is gone, and that nobody can have seen in the log, may come
-   * again after a restart. The caller has read what it replaces before it reserves.
+   * Raises `reserved` by `count` and returns the first of the new numbers (EMPTY_VERSION + 1 for a new resource). No two
+   * calls get the same number, save that a number whose every holder is gone, and that nobody can have seen in the log,
+   * may come again after a restart. The caller has read what it replaces before it reserves.
+   *
+   * `frontier`: as for `advance`, which it may do on the way, and not long ago: what was reserved LOOK_EVERY of the kept
+   * time before is resolved at or below it. So a platform that expires records by their age alone never expires one
+   * above the checkpoint, unless nobody has reserved since: then `counter` gives `reserved` as the checkpoint.
    */
-  reserve(resource: string, count: number): Promise<number>
+  reserve(resource: string, count: number, frontier: number): Promise<number>
 
   /** Both are EMPTY_VERSION for a new resource. */
   counter(resource: string): Promise<Counter>
@@ -108,7 +127,7 @@ export interface Backend {
   /**
    * All items or none. Takes place if for each item: the live version is the expected one, whatever the key holds
    * (tombstones too) is below record.version, and the log has no record of that number. Resolves when durable.
-   * The caller names each key once, at most 45 items, and no number at or below the checkpoint.
+   * The caller names each key once, at most 45 items and MAX_PARTS parts, and no number at or below the checkpoint.
    */
   commit(items: readonly TransactionItem[]): Promise<TransactionResult>
 
@@ -140,8 +159,11 @@ export interface Backend {
     query: PageQuery
   ): Promise<{ readonly keys: readonly string[]; readonly next: string | undefined }>
 
-  /** How many live objects listObjects would give with this prefix after this key. An estimate while others write. */
-  count(resource: string, prefix: string, after: string): Promise<number>
+  /**
+   * How many live objects listObjects would give with this prefix after this key. An estimate while others write;
+   * undefined where it would mean to read too much.
+   */
+  count(resource: string, prefix: string, after: string): Promise<number | undefined>
 
   /**
    * Forgets log records at or below the checkpoint that were written before `before` (ms), oldest first, and the

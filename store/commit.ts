@@ -1,12 +1,12 @@
 import { ApiError } from '../core/errors.ts'
 import type { KubeObject } from '../core/object.ts'
-import type { LogRecord, TransactionItem, TransactionResult } from './backend.ts'
+import { type Backend, type LogRecord, MAX_PARTS, type TransactionItem, type TransactionResult } from './backend.ts'
 import { encode, StoredEntry } from './entry.ts'
 import { termsOf } from './mirror.ts'
 import type { ResourceState, Surroundings } from './resource.ts'
 import type { CommitResult, Write } from './store.ts'
 
-/** DynamoDB's 100 items in a transaction, at an object, a record and a few index items for each write. */
+/** What fits into MAX_PARTS at an object and a record for each write, with some index terms. */
 export const MAX_WRITES = 45
 /** How often a writer whose number was fenced or overtaken reserves again. */
 const MAX_ATTEMPTS = 20
@@ -31,7 +31,7 @@ export interface CommitContext {
   /** The entry of this version, if it is at hand. */
   readonly recall: (state: ResourceState, key: string, version: number) => StoredEntry | undefined
   /** A record older than this many milliseconds may expire before the one that replaces it. */
-  readonly keptForMs: number
+  readonly coldAfterMs: number
 }
 
 /** Read, reserve, commit, and wait for the frontier: the design's write. */
@@ -70,8 +70,11 @@ async function read(context: CommitContext, state: ResourceState, write: Write):
 
 /** undefined: the numbers were lost, try again. */
 async function attemptOnce(context: CommitContext, planned: readonly Planned[]): Promise<CommitResult | undefined> {
-  const { backend } = context.around
+  const { backend, ports } = context.around
+  for (const { state } of planned) if (state.local === undefined) await state.look()
+  const started = ports.clock.now()
   const numbers = await reserve(context, planned)
+  for (const [i, { state }] of planned.entries()) state.sequence.expect(numbers[i] as number)
   let attempt: Attempt
   let result: TransactionResult
   try {
@@ -94,6 +97,7 @@ async function attemptOnce(context: CommitContext, planned: readonly Planned[]):
     for (const [i, { state }] of planned.entries()) {
       const number = numbers[i] as number
       if (state.sequence.frontier < number) await state.sequence.reach(number)
+      state.saw(started)
     }
     return { ok: true, entries }
   }
@@ -111,11 +115,12 @@ async function attemptOnce(context: CommitContext, planned: readonly Planned[]):
 
 /** One call for each resource. */
 async function reserve({ around }: CommitContext, planned: readonly Planned[]): Promise<readonly number[]> {
-  if (planned.length === 1) return [await around.backend.reserve((planned[0] as Planned).write.resource, 1)]
-  const counts = new Map<string, number>()
-  for (const { write } of planned) counts.set(write.resource, (counts.get(write.resource) ?? 0) + 1)
+  const [first] = planned
+  if (first !== undefined && planned.length === 1) return [await reserveOf(around.backend, first.state, 1)]
+  const counts = new Map<ResourceState, number>()
+  for (const { state } of planned) counts.set(state, (counts.get(state) ?? 0) + 1)
   const next = new Map<string, number>()
-  for (const [resource, count] of counts) next.set(resource, await around.backend.reserve(resource, count))
+  for (const [state, count] of counts) next.set(state.name, await reserveOf(around.backend, state, count))
   return planned.map(({ write }) => {
     const number = next.get(write.resource) as number
     next.set(write.resource, number + 1)
@@ -123,15 +128,20 @@ async function reserve({ around }: CommitContext, planned: readonly Planned[]): 
   })
 }
 
+async function reserveOf(backend: Backend, state: ResourceState, count: number): Promise<number> {
+  return await backend.reserve(state.name, count, state.sequence.frontier)
+}
+
 function build(context: CommitContext, planned: readonly Planned[], numbers: readonly number[]): Attempt {
   const items: TransactionItem[] = []
   const entries: StoredEntry[] = []
+  let parts = 0
   const at = context.around.ports.clock.now()
   for (const [i, { write, state, previous }] of planned.entries()) {
     const version = numbers[i] as number
     const { resource, key, expected } = write
     const { value, bytes } = encode(write.object ?? lastOf(write, previous), version)
-    const cold = previous !== undefined && at - previous.at > context.keptForMs
+    const cold = previous !== undefined && at - previous.at > context.coldAfterMs
     const record: LogRecord = {
       version,
       type: write.object === undefined ? 'delete' : 'put',
@@ -147,7 +157,9 @@ function build(context: CommitContext, planned: readonly Planned[], numbers: rea
     const removed = before === NONE ? NONE : before.filter((term) => !after.includes(term))
     items.push({ resource, expected, record, added, removed })
     entries.push(new StoredEntry({ resource, key, version, at, bytes }, context.around.budget, value))
+    parts += 2 + added.length + removed.length
   }
+  if (parts > MAX_PARTS) throw new RangeError(`a transaction has at most ${MAX_PARTS} parts, not ${parts}`)
   return { items, entries }
 }
 
@@ -176,6 +188,7 @@ async function abandon(
   numbers: readonly number[]
 ): Promise<void> {
   const at = around.ports.clock.now()
+  for (const [i, { state }] of planned.entries()) state.sequence.giveUp(numbers[i] as number)
   for (const [i, { state }] of planned.entries()) {
     const version = numbers[i] as number
     try {

@@ -47,7 +47,7 @@ export async function list(state: ResourceState, backend: Backend, options: List
   for (;;) {
     const from = version ?? (await frontier(state, backend))
     const page = await read(scan, after, limit)
-    const head = await resolvedHead(state, backend)
+    const head = await state.resolvedHead()
     const forward = version === undefined
     version ??= head
     const corrections = forward ? await rollForward(scan, from, head) : await rollBack(scan, version, head)
@@ -70,16 +70,6 @@ export async function list(state: ResourceState, backend: Backend, options: List
 async function frontier(state: ResourceState, backend: Backend): Promise<number> {
   if (state.local === undefined) state.sequence.learn((await backend.counter(state.name)).frontier)
   return state.sequence.frontier
-}
-
-/** The newest number that anybody can have seen, once everything up to it is resolved. */
-export async function resolvedHead(state: ResourceState, backend: Backend): Promise<number> {
-  if (state.local !== undefined) return state.sequence.frontier
-  const { reserved, frontier } = await backend.counter(state.name)
-  state.sequence.learn(frontier)
-  await state.sequence.reach(reserved)
-  if (reserved > frontier) state.sequence.checkpoint()
-  return reserved
 }
 
 /** Throws ApiError Timeout for a version that nobody can have seen yet. */
@@ -186,7 +176,10 @@ function correct(
 async function countAfter(scan: Scan, after: string, version: number): Promise<number | undefined> {
   const { state, backend, prefix, term, options } = scan
   if (term !== undefined || options.filter !== undefined) return undefined
-  if (state.local === undefined) return Math.max(1, await backend.count(state.name, prefix, after))
+  if (state.local === undefined) {
+    const count = await backend.count(state.name, prefix, after)
+    return count === undefined ? undefined : Math.max(1, count)
+  }
   const { objects } = state.local.mirror
   const { frontier } = state.sequence
   const corrections = await rollBack(scan, version, frontier)

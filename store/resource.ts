@@ -1,6 +1,6 @@
 import { ApiError } from '../core/errors.ts'
 import type { Ports } from '../core/ports.ts'
-import type { Backend, LogRecord, StoredObject } from './backend.ts'
+import { type Backend, LOOK_EVERY, type LogRecord, type StoredObject } from './backend.ts'
 import { type ParsedBudget, StoredEntry } from './entry.ts'
 import { type Indexes, Mirror } from './mirror.ts'
 import { type Resolved, Sequence } from './sequence.ts'
@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly backend: Backend
   readonly ports: Ports
   readonly budget: ParsedBudget
+  /** How long the log keeps a record. */
+  readonly keptMs: number
   /** Told every event of a lone writer in the frontier's order. */
   readonly changed: (event: StoreEvent) => void
 }
@@ -25,6 +27,10 @@ export class ResourceState {
   /** Only where this process is the only writer: the objects and the end of the log as they are at the frontier. */
   readonly local: { readonly mirror: Mirror; readonly tail: Tail } | undefined
   private readonly around: Surroundings
+  /** When it was last known that everything reserved until then is resolved, in milliseconds since 1970. */
+  private lookedAt = 0
+  /** What the counter said when it was opened, until somebody has looked further. */
+  private unresolved: { readonly head: number; readonly at: number } | undefined
 
   private constructor(name: string, indexes: Indexes, of: { frontier: number; around: Surroundings }) {
     this.name = name
@@ -38,15 +44,52 @@ export class ResourceState {
   }
 
   static async open(name: string, indexes: Indexes, around: Surroundings): Promise<ResourceState> {
-    const { backend } = around
+    const { backend, ports } = around
+    const now = ports.clock.now()
     const counter = await backend.counter(name)
-    if (!backend.exclusive) return new ResourceState(name, indexes, { frontier: counter.frontier, around })
+    if (!backend.exclusive) {
+      const state = new ResourceState(name, indexes, { frontier: counter.frontier, around })
+      state.unresolved = { head: counter.reserved, at: now }
+      return state
+    }
     // Whoever left a gap is dead: nobody else writes here.
     await fenceGaps(name, counter, around)
     const state = new ResourceState(name, indexes, { frontier: counter.reserved, around })
     if (counter.reserved > counter.frontier) await backend.advance(name, counter.reserved)
     await state.load()
     return state
+  }
+
+  /** The newest number that anybody can have seen, once everything up to it is resolved. */
+  async resolvedHead(): Promise<number> {
+    if (this.local !== undefined) return this.sequence.frontier
+    const now = this.around.ports.clock.now()
+    const { reserved, frontier } = await this.around.backend.counter(this.name)
+    this.sequence.learn(frontier)
+    await this.sequence.reach(reserved)
+    this.saw(now)
+    if (reserved > frontier) this.sequence.checkpoint()
+    return reserved
+  }
+
+  /** Looks how far the log is resolved, unless this process did so lately. */
+  async look(): Promise<void> {
+    const { keptMs, ports } = this.around
+    const recent = ports.clock.now() - keptMs * LOOK_EVERY
+    if (this.lookedAt >= recent) return
+    const { unresolved } = this
+    this.unresolved = undefined
+    if (unresolved === undefined || unresolved.at < recent) {
+      await this.resolvedHead()
+      return
+    }
+    await this.sequence.reach(unresolved.head)
+    this.saw(unresolved.at)
+  }
+
+  /** Everything reserved at `at`, in milliseconds since 1970, is resolved. */
+  saw(at: number): void {
+    this.lookedAt = Math.max(this.lookedAt, at)
   }
 
   entry(object: StoredObject): StoredEntry | undefined {
@@ -105,9 +148,10 @@ export class ResourceState {
     return records.map((record) => eventOf(record, known.get(record.version), known.get(record.replaced)))
   }
 
-  private pass({ record, entry = this.entryOf(record) }: Resolved): void {
+  private pass({ record, entry: known }: Resolved): void {
     const { local } = this
     if (local === undefined) return
+    const entry = known ?? this.entryOf(record)
     const event = eventOf(record, entry, local.mirror.objects.get(record.key))
     if (event?.type === 'deleted') local.mirror.delete(record.key)
     else if (entry !== undefined) local.mirror.put(entry)

@@ -6,6 +6,14 @@ import type { StoredEntry } from './entry.ts'
 export const GAP_WAIT_MS = 300
 /** How often a shared log is read while somebody waits for it, in milliseconds. */
 export const POLL_MS = 25
+/**
+ * Where a read of the log takes long, writers take long too: a gap is given the time of so many reads, up to a limit,
+ * and between two reads lies the time of so many. Else many processes would fence each other's numbers, or load the
+ * platform with nothing but looks.
+ */
+const GAP_WAIT_READS = 5
+const LONGEST_GAP_WAIT_MS = 3_000
+const PAUSE_READS = 3
 /** So often, in versions, a writer saves the frontier, so that nobody who comes later has far to scan. */
 const CHECKPOINT_EVERY = 128
 const READ_AHEAD = 500
@@ -34,6 +42,8 @@ export class Sequence {
   private readonly ports: Ports
   private readonly pass: (resolved: Resolved) => void
   private readonly early = new Map<number, Resolved>()
+  /** Numbers whose writers are in this process and still at it: they will tell. */
+  private readonly expected = new Set<number>()
   private readonly waiters: Waiter[] = []
   private readonly watchers = new Set<() => void>()
   private pumping = false
@@ -52,9 +62,19 @@ export class Sequence {
     this.pass = pass
   }
 
+  /** A writer of this process has the number, and tells its fate with `accept`, or that it cannot. */
+  expect(version: number): void {
+    this.expected.add(version)
+  }
+
+  giveUp(version: number): void {
+    this.expected.delete(version)
+  }
+
   /** A number's fate is known and durable. */
   accept(resolved: Resolved): void {
     const { version } = resolved.record
+    this.expected.delete(version)
     if (version <= this.frontier) return
     if (version !== this.frontier + 1) {
       this.early.set(version, resolved)
@@ -126,18 +146,25 @@ export class Sequence {
     try {
       let missing = this.frontier + 1
       let since = clock.now()
+      let slowest = 0
       while (this.waiters.length > 0) {
-        const late = clock.now() - since >= GAP_WAIT_MS
-        if (late || !this.backend.exclusive) await this.pull()
+        const patience = Math.max(GAP_WAIT_MS, Math.min(slowest * GAP_WAIT_READS, LONGEST_GAP_WAIT_MS))
+        const begun = clock.now()
+        const late = begun - since >= patience
+        const told = this.backend.exclusive || this.expected.has(this.frontier + 1)
+        if (late || !told) await this.pull(late)
+        const took = clock.now() - begun
+        slowest = Math.max(slowest, took)
         if (this.frontier >= missing) {
           missing = this.frontier + 1
           since = clock.now()
         } else if (late) {
           await this.backend.fence(this.resource, missing, clock.now())
-          await this.pull()
+          await this.pull(late)
           continue
         }
-        if (this.waiters.length > 0) await this.pause(this.backend.exclusive ? GAP_WAIT_MS : POLL_MS)
+        const poll = Math.max(POLL_MS, Math.min(took * PAUSE_READS, GAP_WAIT_MS))
+        if (this.waiters.length > 0) await this.pause(this.backend.exclusive ? GAP_WAIT_MS : poll)
       }
     } catch (error) {
       for (const waiter of this.waiters.splice(0)) waiter.reject(error)
@@ -148,16 +175,17 @@ export class Sequence {
     if (this.waiters.length > 0 && !this.pumping) void this.pump()
   }
 
-  /** Reads the log on from the frontier, as far as it has no gap. */
-  private async pull(): Promise<void> {
-    const records = await this.backend.readLog(this.resource, this.frontier, READ_AHEAD)
+  /** Reads the log on from the frontier, as far as it has no gap; `late`: a gap is about to be fenced. */
+  private async pull(late: boolean): Promise<void> {
+    const wanted = this.waiters.reduce((most, { to }) => Math.max(most, to), 0) - this.frontier
+    const records = await this.backend.readLog(this.resource, this.frontier, Math.min(Math.max(1, wanted), READ_AHEAD))
     const before = this.frontier
     for (const record of records) {
       if (record.version <= this.frontier) continue
       if (record.version !== this.frontier + 1) break
       this.accept({ record, entry: undefined })
     }
-    if (this.frontier > before || this.backend.exclusive) return
+    if (!late || this.frontier > before || this.backend.exclusive) return
     // What looks like a gap may be a part of the log that was resolved by others and trimmed since.
     this.learn((await this.backend.counter(this.resource)).frontier)
   }

@@ -2,11 +2,11 @@ import type { Change } from '../core/feed.ts'
 import type { Payload } from '../core/http.ts'
 import type { KubeObject } from '../core/object.ts'
 import type { Ports, Timer } from '../core/ports.ts'
-import type { Backend } from './backend.ts'
+import { type Backend, keptMs } from './backend.ts'
 import { type CommitContext, commit } from './commit.ts'
 import { decodeToken, encodeToken } from './continue-token.ts'
 import { ParsedBudget, type StoredEntry } from './entry.ts'
-import { list, resolvedHead } from './list.ts'
+import { list } from './list.ts'
 import type { Indexes } from './mirror.ts'
 import { ResourceState, type Surroundings } from './resource.ts'
 import { Watch } from './watch.ts'
@@ -117,8 +117,6 @@ export interface StoreOptions {
 }
 
 const HOUR_MS = 3_600_000
-/** The log is kept longer than promised by this part, so that few records need a copy of what they replaced. */
-const MARGIN = 0.25
 /** Records forgotten in one call: small, so that no other request waits for it. */
 const TRIM_CHUNK = 200
 /** Versions that a shared store remembers, so that a commit need not read again what its caller just read. */
@@ -146,8 +144,14 @@ export class Store implements StoreApi {
     this.backend = backend
     this.ports = ports
     this.indexes = options.indexes ?? (() => undefined)
-    this.keptMs = retentionMs * (1 + MARGIN)
-    this.around = { backend, ports, budget: new ParsedBudget(), changed: (event) => this.changed(event) }
+    this.keptMs = keptMs(retentionMs)
+    this.around = {
+      backend,
+      ports,
+      budget: new ParsedBudget(),
+      keptMs: this.keptMs,
+      changed: (event) => this.changed(event)
+    }
     this.context = {
       around: this.around,
       state: async (resource) => await this.state(resource),
@@ -155,7 +159,7 @@ export class Store implements StoreApi {
         const entry = this.recalled.get(`${state.name} ${key}`)
         return entry?.version === version ? entry : undefined
       },
-      keptForMs: retentionMs * MARGIN
+      coldAfterMs: this.keptMs - retentionMs
     }
     this.scheduleTrim(Math.max(1_000, retentionMs / 60))
   }
@@ -205,7 +209,7 @@ export class Store implements StoreApi {
   }
 
   async version(resource: string): Promise<number> {
-    return await resolvedHead(await this.state(resource), this.backend)
+    return await (await this.state(resource)).resolvedHead()
   }
 
   async history(resource: string, key: string): Promise<readonly StoreEvent[]> {

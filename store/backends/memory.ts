@@ -42,8 +42,9 @@ export class MemoryBackend implements Backend {
     return keys.map((key) => of.live.get(key) ?? of.dead.get(key))
   }
 
-  async reserve(resource: string, count: number): Promise<number> {
+  async reserve(resource: string, count: number, frontier: number): Promise<number> {
     const of = this.of(resource)
+    of.frontier = Math.max(of.frontier, frontier)
     of.reserved += count
     return of.reserved - count + 1
   }

@@ -6,6 +6,23 @@ import { silentLog } from '../../core/system-ports.ts'
 export class ManualClock implements Clock {
   private time = 1_700_000_000_000
   private timers: { at: number; callback: () => void }[] = []
+  private calls = 0
+  private released: (() => void)[] = []
+
+  /** Time stands still for `passing` while a call to another process is under way: it would fly by meanwhile. */
+  async hold<T>(call: () => Promise<T>): Promise<T> {
+    this.calls++
+    try {
+      return await call()
+    } finally {
+      if (--this.calls === 0) for (const release of this.released.splice(0)) release()
+    }
+  }
+
+  /** Resolves when no call is under way. */
+  async free(): Promise<void> {
+    if (this.calls > 0) await new Promise<void>((resolve) => this.released.push(resolve))
+  }
 
   now(): number {
     return this.time
@@ -68,6 +85,7 @@ export async function passing<T>(clock: ManualClock, promise: Promise<T>): Promi
   done.catch(() => {})
   while (!settled) {
     await turn()
+    await clock.free()
     if (!settled) clock.advance(5)
   }
   return await done

@@ -101,7 +101,7 @@ const MUTANTS: Record<string, { found: RegExp; handle: (call: Call, inner: Memor
     }
   },
   'a log that forgets records at times': {
-    found: /waits for what does not come/,
+    found: /waits for what does not come|too old resource version/,
     handle: async ({ method, proceed }) => {
       const result = await proceed()
       return method === 'readLog'

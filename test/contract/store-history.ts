@@ -2,7 +2,7 @@ import type { KubeObject } from '../../core/object.ts'
 import { type Backend, EMPTY_VERSION, type LogRecord } from '../../store/backend.ts'
 import type { Entry, StoreEvent, Write } from '../../store/store.ts'
 import { Store } from '../../store/store.ts'
-import { type Faults, type Process, Simulation } from './store-simulation.ts'
+import { type Faults, type Process, Simulation, type Stage } from './store-simulation.ts'
 
 /**
  * A random history of one backend: writers that create, update, delete and write two resources at once, readers that
@@ -44,10 +44,12 @@ export interface HistoryOptions {
   /** What the checker looks at, where `backend` is a mutant. */
   readonly truth?: Backend
   readonly writes?: number
+  /** Default: a simulation that the seed determines. */
+  readonly stage?: Stage
 }
 
 export class History {
-  private readonly simulation: Simulation
+  private readonly simulation: Stage
   private readonly truth: Backend
   private readonly options: HistoryOptions
   private readonly acknowledged: Acknowledged[] = []
@@ -61,7 +63,7 @@ export class History {
   constructor(options: HistoryOptions) {
     this.options = options
     this.truth = options.truth ?? options.backend
-    this.simulation = new Simulation(options.seed, options.backend, options.faults)
+    this.simulation = options.stage ?? new Simulation(options.seed, options.backend, options.faults)
   }
 
   /** Runs the history and returns what is wrong with it. */
@@ -69,9 +71,10 @@ export class History {
     const writers = Array.from({ length: 4 }, () => this.writer())
     const stop = new AbortController()
     const writing = Promise.all(writers)
-    const readers = Array.from({ length: 3 }, () => this.reader(stop.signal))
+    const reading = Promise.all(Array.from({ length: 3 }, () => this.reader(stop.signal)))
+    reading.catch(() => {}) // Told below, however early it fails.
     await this.simulation.run(writing.then(() => this.settle(stop)))
-    await this.simulation.run(Promise.all(readers))
+    await this.simulation.run(reading)
     await this.check()
     return this.problems
   }

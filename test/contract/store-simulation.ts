@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { ApiError } from '../../core/errors.ts'
-import type { Ports } from '../../core/ports.ts'
+import type { Clock, Ports } from '../../core/ports.ts'
 import type { Backend } from '../../store/backend.ts'
 import { ManualClock, manualPorts, seeded } from './store-clock.ts'
 import { type Call, intercept } from './store-faults.ts'
@@ -32,11 +32,22 @@ const MAX_STEPS = 20_000
 
 export const FAULTS: Faults = { death: 0.03, stall: 0.07, lostAnswer: 0.05 }
 
+/** Where a history takes place: its processes, and the time that passes for them. */
+export interface Stage {
+  readonly clock: Pick<Clock, 'after'>
+  /** A number in [0, 1). */
+  random(): number
+  pick(count: number): number
+  spawn(): Process
+  /** What `done` comes to; rejects where somebody waits for what does not come. */
+  run(done: Promise<unknown>): Promise<void>
+}
+
 /**
  * Many processes over one backend, in an order that depends on the seed alone. Each call is two steps, its way there,
  * where it takes place at once, and the answer's way back. Anything may happen between.
  */
-export class Simulation {
+export class Simulation implements Stage {
   readonly clock = new ManualClock()
   readonly random: () => number
   private readonly seed: number
