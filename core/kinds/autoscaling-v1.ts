@@ -28,7 +28,8 @@ function defined<T extends object>(object: T): T {
 
 function withoutOurs(annotations: Readonly<Record<string, string>> | undefined): Record<string, string> | undefined {
   if (annotations === undefined || !Object.keys(annotations).some((key) => OURS.has(key))) return annotations
-  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !OURS.has(key)))
+  const rest = Object.entries(annotations).filter(([key]) => !OURS.has(key))
+  return rest.length === 0 ? undefined : Object.fromEntries(rest)
 }
 
 function isCpu(metric: MetricSpec): boolean {

@@ -115,7 +115,11 @@ const claimRules: Rules = {
 }
 
 const templateRules: Rules = {
-  defaults: (object) => defaultClaimDevices(asTemplate(object).spec.spec.devices),
+  defaults: (object) => {
+    const { spec } = asTemplate(object)
+    spec.metadata ??= {}
+    defaultClaimDevices(spec.spec.devices)
+  },
   validate: (object, old) => {
     const errors: FieldError[] = []
     if (old === undefined)
@@ -125,7 +129,8 @@ const templateRules: Rules = {
   validateUpdate: (next, old) => {
     const { spec } = asTemplate(next)
     if (sameValue(spec, asTemplate(old).spec)) return []
-    return [invalid('spec', goStruct('ResourceClaimTemplateSpec', spec), IMMUTABLE)]
+    const shown = { ...spec.metadata, Spec: goStruct('ResourceClaimSpec', spec.spec) }
+    return [invalid('spec', shown, IMMUTABLE)]
   },
   cells: nameAndAge
 }

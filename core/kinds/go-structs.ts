@@ -189,6 +189,22 @@ const STRUCTS: Readonly<Record<string, string>> = {
     'Kind:string Namespace:string Name:string UID=uid:string APIVersion=apiVersion:string ResourceVersion:string ' +
     'FieldPath:string',
   EventSource: 'Component:string Host:string',
+  ResourceClaimSpec: 'Devices:DeviceClaim',
+  DeviceClaim: 'Requests:[]DeviceRequest Constraints:[]DeviceConstraint Config:[]DeviceClaimConfiguration',
+  DeviceRequest: 'Name:string Exactly:*ExactDeviceRequest FirstAvailable:[]DeviceSubRequest',
+  ExactDeviceRequest:
+    'DeviceClassName:string Selectors:[]DeviceSelector AllocationMode:string Count:int AdminAccess:* ' +
+    'Tolerations:[]DeviceToleration Capacity:*CapacityRequirements',
+  DeviceSubRequest:
+    'Name:string DeviceClassName:string Selectors:[]DeviceSelector AllocationMode:string Count:int ' +
+    'Tolerations:[]DeviceToleration Capacity:*CapacityRequirements',
+  DeviceSelector: 'CEL=cel:*CELDeviceSelector',
+  CELDeviceSelector: 'Expression:string',
+  DeviceToleration: 'Key:string Operator:string Value:string Effect:string TolerationSeconds:*',
+  CapacityRequirements: 'Requests:quantities',
+  DeviceConstraint: 'Requests:[]string MatchAttribute:* DistinctAttribute:*',
+  DeviceClaimConfiguration: 'Requests:[]string Opaque:*OpaqueDeviceConfiguration',
+  OpaqueDeviceConfiguration: 'Driver:string Parameters:any',
   AuditAnnotation: 'Key:string ValueExpression:string',
   ServicePort: 'Name:string Protocol:string AppProtocol:* Port:int TargetPort:any NodePort:int'
 }

@@ -5,7 +5,7 @@ import { forbidden, invalid, notSupported, required, tooLong } from '../field-er
 import { checkIp, ipFamily } from '../ip.ts'
 import {
   byteLength,
-  isDNS1123Label,
+  isDNS1035Label,
   isDNS1123Subdomain,
   isPathSegmentName,
   isPortName,
@@ -100,7 +100,7 @@ function checkBackend({ resource, service }: IngressBackend, path: string, error
   else if (service !== undefined) {
     const { name, port = {} } = service
     if (!name) errors.push(required(`${path}.service.name`))
-    else errors.push(...complaints(`${path}.service.name`, name, isDNS1123Label(name)))
+    else errors.push(...complaints(`${path}.service.name`, name, isDNS1035Label(name)))
     if (port.name && port.number) refuse('cannot set both port name & port number')
     else if (port.name) errors.push(...complaints(`${path}.service.port.name`, port.name, isPortName(port.name)))
     else if (port.number)
