@@ -71,7 +71,7 @@ function otherServer(url: string): Server {
 function startServer(): Promise<Server> {
   const execArgv = process.env.PROFILE === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${process.env.PROFILE}`]
   const child = fork(import.meta.filename, ['--serve', '--store', values.store], {
-    execArgv: ['--no-warnings', ...execArgv]
+    execArgv: ['--no-warnings', '--max-semi-space-size=4', ...execArgv]
   })
   return new Promise((resolve) => {
     child.once('message', (message) => {

@@ -20,7 +20,7 @@ export async function upDetached(options: UpOptions): Promise<void> {
   const paths = pathsOf(options.dataDir)
   makeFolder(paths.dir)
   const log = openLog(paths.log)
-  const args = ['--no-warnings', join(import.meta.dirname, 'main.ts'), 'up', '--data-dir', paths.dir]
+  const args = [...process.execArgv, join(import.meta.dirname, 'main.ts'), 'up', '--data-dir', paths.dir]
   if (options.port !== undefined) args.push('--port', String(options.port))
   if (options.controlPlaneOnly === true) args.push('--control-plane-only')
   const since = Date.now()
