@@ -114,7 +114,7 @@ spec:
 apiVersion: v1
 kind: Pod
 metadata: {name: once, labels: {logs: several}}
-spec: {restartPolicy: Never, containers: [${container('c', 'echo out; echo err >&2')}]}
+spec: {restartPolicy: Never, containers: [${container('c', 'echo out; sleep 0.2; echo err >&2')}]}
 `)
     await k('wait', 'pod/once', '--for=jsonpath={.status.phase}=Succeeded', '--timeout=20s')
     const restarted = 'jsonpath={.status.containerStatuses[?(@.name=="b")].restartCount}'
