@@ -75,6 +75,8 @@ export interface WatchOptions {
   /** Every change after this version is delivered, once, in order. */
   readonly from: number
   readonly prefix?: string
+  /** Ends when every change up to this version, which must be resolved, has been handed out. Default: never. */
+  readonly until?: number
   readonly signal: AbortSignal
 }
 
