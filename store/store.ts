@@ -135,7 +135,7 @@ export class Store implements StoreApi {
   private readonly busy = new Map<string, (() => void)[]>()
   private readonly recalled = new Map<string, StoredEntry>()
   private readonly listeners = new Set<(changes: readonly Change[]) => void>()
-  private changes: Change[] = []
+  private unrung: Change[] = []
   private trimTimer: Timer | undefined
   private closed = false
 
@@ -226,6 +226,20 @@ export class Store implements StoreApi {
     return events
   }
 
+  /**
+   * What happened at these numbers, as far as it is kept: fences and what has expired are left out and logged. For
+   * those who hear of numbers from a platform's stream, as often and in whatever order it tells them.
+   */
+  async changes(resource: string, versions: readonly number[]): Promise<readonly Change[]> {
+    const state = await this.state(resource)
+    const wanted = [...new Set(versions)].sort((a, b) => a - b)
+    const records = await this.backend.readRecords(resource, wanted)
+    const missing = wanted.filter((_, i) => records[i] === undefined || records[i]?.type === 'fence')
+    if (missing.length > 0) this.ports.log.info({ resource, versions: missing }, 'the log has no change at a number')
+    const events = await state.events(records.filter((record) => record !== undefined))
+    return events.filter((event) => event !== undefined).map((event) => new EventChange(event))
+  }
+
   onChange(listener: (changes: readonly Change[]) => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
@@ -289,13 +303,13 @@ export class Store implements StoreApi {
 
   private changed(event: StoreEvent): void {
     if (this.listeners.size === 0) return
-    if (this.changes.length === 0) queueMicrotask(() => this.ring())
-    this.changes.push(new EventChange(event))
+    if (this.unrung.length === 0) queueMicrotask(() => this.ring())
+    this.unrung.push(new EventChange(event))
   }
 
   private ring(): void {
-    const changes = this.changes
-    this.changes = []
+    const changes = this.unrung
+    this.unrung = []
     for (const listener of this.listeners) {
       try {
         listener(changes)

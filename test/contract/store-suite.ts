@@ -243,6 +243,23 @@ function commitCases(bench: () => Bench): void {
     ])
   })
 
+  test('tells what happened at numbers, in order, each once; not what is no change', async () => {
+    const b = bench()
+    for (const n of [1, 2]) await b.put('a/x', { n })
+    const [fenced] = [await b.backend.reserve('pods', 1, 0)]
+    await b.backend.fence('pods', fenced, b.clock.now())
+    await b.remove('a/x')
+    const changes = await b.store.changes('pods', [5, 3, 2, 4, 3, 99])
+    const short = changes.map(({ type, key, object, previous }) => [type, key, object.n, previous?.n])
+    expect(short).toEqual([
+      ['created', 'a/x', 1, undefined],
+      ['updated', 'a/x', 2, 1],
+      ['deleted', 'a/x', 2, 2]
+    ])
+    expect(await b.store.changes('pods', [4, 99])).toEqual([])
+    expect((await b.store.changes('pods', [3])).map(({ previous }) => previous?.n)).toEqual([1])
+  })
+
   test('tells the history of an object, newest first', async () => {
     const b = bench()
     for (const n of [1, 2, 3]) await b.put('a/x', { n })
