@@ -5,7 +5,7 @@ import type { Ports, Timer } from '../core/ports.ts'
 import { type Backend, keptMs } from './backend.ts'
 import { type CommitContext, commit } from './commit.ts'
 import { decodeToken, encodeToken } from './continue-token.ts'
-import { ParsedBudget, type StoredEntry } from './entry.ts'
+import { encode, ParsedBudget, StoredEntry } from './entry.ts'
 import { list } from './list.ts'
 import type { Indexes } from './mirror.ts'
 import { ResourceState, type Surroundings } from './resource.ts'
@@ -88,6 +88,12 @@ export interface StoreApi {
   get(resource: string, key: string): Promise<Entry | undefined>
   /** All or nothing; up to 45 writes. Acknowledged only when durable and when the frontier has reached it. */
   commit(writes: readonly Write[]): Promise<CommitResult>
+  /**
+   * Replaces an object in place, at the version that it has: nobody who watches is told. For heartbeats, which would
+   * dominate the bill as commits (docs/adr/0007-heartbeats.md). undefined: the object has moved on, or this store has no
+   * such call, and nothing changed.
+   */
+  refresh(entry: Entry, object: KubeObject): Promise<Entry | undefined>
   list(resource: string, options?: ListOptions): Promise<ListResult>
   watch(resource: string, options: WatchOptions): StoreWatch
   /** The version up to which everything of the resource is resolved. */
@@ -198,6 +204,17 @@ export class Store implements StoreApi {
         for (const wake of waiting) wake()
       }
     }
+  }
+
+  async refresh(entry: Entry, object: KubeObject): Promise<Entry | undefined> {
+    const { resource, key, version } = entry
+    if (this.backend.exclusive || this.backend.refresh === undefined) return undefined
+    const { value, bytes } = encode(object, version)
+    if (!(await this.backend.refresh(resource, key, { version, bytes }))) return undefined
+    const at = entry instanceof StoredEntry ? entry.at : this.ports.clock.now()
+    const next = new StoredEntry({ resource, key, version, at, bytes }, this.around.budget, value)
+    this.remember(next)
+    return next
   }
 
   async list(resource: string, options: ListOptions = {}): Promise<ListResult> {
