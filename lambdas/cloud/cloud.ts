@@ -3,6 +3,7 @@
  * machine. Every function has it in its own process, whole, and keeps it while it is warm.
  */
 import type { Client } from '../../core/client.ts'
+import { API_PROXY } from '../../core/cluster-network.ts'
 import { kindTable } from '../../core/kinds/table.ts'
 import type { Ports } from '../../core/ports.ts'
 import { systemPorts } from '../../core/system-ports.ts'
@@ -15,7 +16,7 @@ import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
 import type { Kubelet } from '../api/kubelet.ts'
 import type { Api } from '../api/server.ts'
 import { dynamoClient, ssmParameters } from './aws-clients.ts'
-import { type CloudConfig, cloudConfig, type Environment, NODE_API } from './config.ts'
+import { type CloudConfig, cloudConfig, type Environment } from './config.ts'
 import { FOLLOWED, freshAuthorizer } from './fresh.ts'
 import { type CloudKeys, openCloudKeys, type Parameters } from './keys.ts'
 import { jsonLog } from './log.ts'
@@ -75,7 +76,7 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
   const store = new Store({ backend, ports, indexes, retentionMs: config.retentionMs, trims: false })
   const [news] = await Promise.all([
     store.follow(FOLLOWED),
-    bootstrapOnce({ store, ports, addresses, endpoint: NODE_API })
+    bootstrapOnce({ store, ports, addresses, endpoint: API_PROXY, nodeAgents: true })
   ])
   const kubelet = unreachable()
   const { api, close } = await composeApi({

@@ -1,4 +1,5 @@
 /** What the stack tells its functions, by the environment's names of docs/adr/0006-aws.md. */
+import { SERVICE_CIDR } from '../../core/cluster-network.ts'
 import { type AddressOptions, DEFAULT_ADDRESSES } from '../api/addresses.ts'
 
 export interface CloudConfig {
@@ -25,12 +26,6 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 const DAY_MS = 86_400_000
 
-/**
- * Where each node's agent answers for the API, since pods cannot reach API Gateway by the name that their clients look
- * for: the endpoint of the service default/kubernetes. It passes on what it is asked.
- */
-export const NODE_API = { address: '192.0.0.8', port: 6443 } as const
-
 /** Throws an Error that names what is missing. */
 export function cloudConfig(environment: Environment): CloudConfig {
   const cluster = need(environment, 'WHERRY_CLUSTER')
@@ -44,7 +39,7 @@ export function cloudConfig(environment: Environment): CloudConfig {
     streaming: environment.WHERRY_STREAMING === 'true',
     emulator: environment.AWS_ENDPOINT_URL || undefined,
     retentionMs: DAY_MS,
-    addresses: { ...DEFAULT_ADDRESSES, serviceRange: environment.WHERRY_SERVICE_CIDR || DEFAULT_ADDRESSES.serviceRange }
+    addresses: { ...DEFAULT_ADDRESSES, serviceRange: SERVICE_CIDR }
   }
 }
 
