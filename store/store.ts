@@ -5,7 +5,7 @@ import type { Ports, Timer } from '../core/ports.ts'
 import { type Backend, keptMs } from './backend.ts'
 import { type CommitContext, commit } from './commit.ts'
 import { decodeToken, encodeToken } from './continue-token.ts'
-import { ParsedBudget, type StoredEntry } from './entry.ts'
+import { encode, ParsedBudget, StoredEntry } from './entry.ts'
 import { list } from './list.ts'
 import type { Indexes } from './mirror.ts'
 import { ResourceState, type Surroundings } from './resource.ts'
@@ -75,6 +75,8 @@ export interface WatchOptions {
   /** Every change after this version is delivered, once, in order. */
   readonly from: number
   readonly prefix?: string
+  /** Ends when every change up to this version, which must be resolved, has been handed out. Default: never. */
+  readonly until?: number
   readonly signal: AbortSignal
 }
 
@@ -88,6 +90,12 @@ export interface StoreApi {
   get(resource: string, key: string): Promise<Entry | undefined>
   /** All or nothing; up to 45 writes. Acknowledged only when durable and when the frontier has reached it. */
   commit(writes: readonly Write[]): Promise<CommitResult>
+  /**
+   * Replaces an object in place, at the version that it has: nobody who watches is told. For heartbeats, which would
+   * dominate the bill as commits (docs/adr/0007-heartbeats.md). undefined: the object has moved on, or this store has no
+   * such call, and nothing changed.
+   */
+  refresh(entry: Entry, object: KubeObject): Promise<Entry | undefined>
   list(resource: string, options?: ListOptions): Promise<ListResult>
   watch(resource: string, options: WatchOptions): StoreWatch
   /** The version up to which everything of the resource is resolved. */
@@ -135,7 +143,7 @@ export class Store implements StoreApi {
   private readonly busy = new Map<string, (() => void)[]>()
   private readonly recalled = new Map<string, StoredEntry>()
   private readonly listeners = new Set<(changes: readonly Change[]) => void>()
-  private changes: Change[] = []
+  private unrung: Change[] = []
   private trimTimer: Timer | undefined
   private closed = false
 
@@ -200,6 +208,17 @@ export class Store implements StoreApi {
     }
   }
 
+  async refresh(entry: Entry, object: KubeObject): Promise<Entry | undefined> {
+    const { resource, key, version } = entry
+    if (this.backend.exclusive || this.backend.refresh === undefined) return undefined
+    const { value, bytes } = encode(object, version)
+    if (!(await this.backend.refresh(resource, key, { version, bytes }))) return undefined
+    const at = entry instanceof StoredEntry ? entry.at : this.ports.clock.now()
+    const next = new StoredEntry({ resource, key, version, at, bytes }, this.around.budget, value)
+    this.remember(next)
+    return next
+  }
+
   async list(resource: string, options: ListOptions = {}): Promise<ListResult> {
     return await list(await this.state(resource), this.backend, options)
   }
@@ -224,6 +243,20 @@ export class Store implements StoreApi {
       version = record.replaced
     }
     return events
+  }
+
+  /**
+   * What happened at these numbers, as far as it is kept: fences and what has expired are left out and logged. For
+   * those who hear of numbers from a platform's stream, as often and in whatever order it tells them.
+   */
+  async changes(resource: string, versions: readonly number[]): Promise<readonly Change[]> {
+    const state = await this.state(resource)
+    const wanted = [...new Set(versions)].sort((a, b) => a - b)
+    const records = await this.backend.readRecords(resource, wanted)
+    const missing = wanted.filter((_, i) => records[i] === undefined || records[i]?.type === 'fence')
+    if (missing.length > 0) this.ports.log.info({ resource, versions: missing }, 'the log has no change at a number')
+    const events = await state.events(records.filter((record) => record !== undefined))
+    return events.filter((event) => event !== undefined).map((event) => new EventChange(event))
   }
 
   onChange(listener: (changes: readonly Change[]) => void): () => void {
@@ -289,13 +322,13 @@ export class Store implements StoreApi {
 
   private changed(event: StoreEvent): void {
     if (this.listeners.size === 0) return
-    if (this.changes.length === 0) queueMicrotask(() => this.ring())
-    this.changes.push(new EventChange(event))
+    if (this.unrung.length === 0) queueMicrotask(() => this.ring())
+    this.unrung.push(new EventChange(event))
   }
 
   private ring(): void {
-    const changes = this.changes
-    this.changes = []
+    const changes = this.unrung
+    this.unrung = []
     for (const listener of this.listeners) {
       try {
         listener(changes)

@@ -42,11 +42,12 @@ const LAYERS: readonly { readonly of: RegExp; readonly may: RegExp }[] = [
   { of: /^store\//, may: /^(core|store)\// },
   { of: /^lambdas\/api\/handler\.ts$/, may: /^(core|store|lambdas\/api)\// },
   { of: /^lambdas\/api\//, may: /^(core\/|lambdas\/api\/|store\/store\.ts$)/ },
+  { of: /^lambdas\/(reconciler|scheduler)\/handler\.ts$/, may: /^(core|store|lambdas)\// },
   { of: /^lambdas\/reconciler\//, may: /^(core|lambdas\/reconciler)\// },
   { of: /^lambdas\/scheduler\//, may: /^(core|lambdas\/scheduler)\// },
   { of: /^node-agent\//, may: /^(core|node-agent)\// },
   { of: /^cli\//, may: /^(core|store|lambdas|node-agent|cli)\// },
-  { of: /^infra\//, may: /^infra\// }
+  { of: /^infra\//, may: /^(infra\/|lambdas\/\w+\/triggers\.ts$|core\/triggers\.ts$)/ }
 ]
 
 /** Entry files construct the real clock, randomness and connections; nobody else may reach for them. */

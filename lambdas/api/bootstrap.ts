@@ -6,6 +6,7 @@ import { type Ports, timestamp } from '../../core/ports.ts'
 import type { Entry, StoreApi, Write } from '../../store/store.ts'
 import { ADDRESSES, type AddressOptions, addressKey, addressRange, numberToIp, record } from './addresses.ts'
 import { missingRules, settle } from './authz-rules.ts'
+import { nodeAgentBindings, nodeAgentRoles } from './bootstrap-node-agents.ts'
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './bootstrap-roles.ts'
 import { systemObjects } from './bootstrap-system.ts'
 
@@ -22,6 +23,8 @@ export interface BootstrapOptions {
   readonly addresses: AddressOptions
   /** Where pods reach the API server: an IPv4 address of this machine, and its port. */
   readonly endpoint: { readonly address: string; readonly port: number }
+  /** Nodes have one identity each and get the rest from the cluster (bootstrap-node-agents.ts): AWS. */
+  readonly nodeAgents?: boolean
 }
 
 /** The address of the service default/kubernetes: the first of the range. */
@@ -73,6 +76,7 @@ function wantedObjects(options: BootstrapOptions): Wanted[] {
     ...namespaces(make),
     ...clusterRoleObjects(make),
     ...bindingObjects(make),
+    ...(options.nodeAgents === true ? nodeAgentObjects(make) : []),
     ...priorityClasses(make),
     ...kubernetesService(make, options),
     ...system(make, options)
@@ -169,6 +173,21 @@ function bindingObjects(make: Make): Wanted[] {
     merge: mergeBinding
   }))
   return [...cluster, ...namespaced]
+}
+
+/** Not among Kubernetes' own defaults, so without their label; what users add to or take from them stays. */
+function nodeAgentObjects(make: Make): Wanted[] {
+  const cluster = Object.entries(nodeAgentRoles).map(([name, rules]) => ({
+    resource: `${GROUP}/clusterroles`,
+    object: make(rbac('ClusterRole'), { name }, { rules: [...rules] }),
+    merge: mergeRole
+  }))
+  const bindings = Object.entries(nodeAgentBindings).map(([name, { role, subject }]) => ({
+    resource: `${GROUP}/clusterrolebindings`,
+    object: make(rbac('ClusterRoleBinding'), { name }, binding('ClusterRole', role, [subject])),
+    merge: mergeBinding
+  }))
+  return [...cluster, ...bindings]
 }
 
 function binding(kind: string, name: string, subjects: readonly RbacSubject[]): Record<string, unknown> {

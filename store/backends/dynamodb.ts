@@ -11,10 +11,12 @@ import {
   type TransactionItem,
   type TransactionResult
 } from '../backend.ts'
+import { pack } from './compression.ts'
 import { Calls, type Query } from './dynamodb-calls.ts'
 import {
   type Body,
   bodyOf,
+  CHUNK_BYTES,
   chunkKey,
   chunkNames,
   counterKey,
@@ -163,6 +165,24 @@ export class DynamoBackend implements Backend {
       return { ok: false, reason, item, current: reason === 'object' ? current : undefined }
     }
     throw new Error('the chunks of an object changed again and again')
+  }
+
+  /** One write of one item: objects in chunks are left to `commit`. */
+  async refresh(
+    resource: string,
+    key: string,
+    { version, bytes }: { readonly version: number; readonly bytes: Uint8Array }
+  ): Promise<boolean> {
+    const packed = pack(bytes)
+    if (packed.length > CHUNK_BYTES) return false
+    const item = await this.calls.update(objectKey(resource, key), {
+      ReturnValues: 'NONE',
+      ReturnValuesOnConditionCheckFailure: 'NONE',
+      UpdateExpression: 'SET b = :b',
+      ConditionExpression: 'v = :v AND attribute_not_exists(d) AND attribute_not_exists(c)',
+      ExpressionAttributeValues: { ':b': { B: packed }, ':v': number(version) }
+    })
+    return !('refused' in item)
   }
 
   async fence(resource: string, version: number, at: number): Promise<boolean> {

@@ -75,6 +75,18 @@ export class MemoryBackend implements Backend {
     return { ok: true }
   }
 
+  async refresh(
+    resource: string,
+    key: string,
+    { version, bytes }: { readonly version: number; readonly bytes: Uint8Array }
+  ): Promise<boolean> {
+    const { live } = this.of(resource)
+    const object = live.get(key)
+    if (object?.version !== version) return false
+    live.set(key, { ...object, bytes })
+    return true
+  }
+
   async fence(resource: string, version: number, at: number): Promise<boolean> {
     const { log } = this.of(resource)
     if (log.has(version)) return false
