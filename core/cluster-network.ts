@@ -10,7 +10,7 @@ export const CLUSTER_DNS = '10.96.0.10'
 export const CLUSTER_DOMAIN = 'cluster.local'
 
 /**
- * Where pods reach the API: each node has this link-local address, and the agent's proxy behind it (docs/adr/0007). It
+ * Where pods reach the API: each node has this link-local address, and the agent's proxy behind it (docs/adr/0008). It
  * is the endpoint of the service default/kubernetes. AWS' own link-local addresses are in 169.254.169.0/24 and
  * 169.254.170.0/23; NodeLocal DNSCache has 169.254.20.10.
  */

@@ -35,6 +35,18 @@ export interface AgentConfig {
   readonly labels?: Readonly<Record<string, string>>
   /** Default /etc/resolv.conf. */
   readonly upstreamResolvConf?: string
+  /** The cluster gives the node its range (node-ipam): the agent does not write it into the Node. */
+  readonly givenPodCIDR?: boolean
+  /** Packets to pods of other nodes are wrapped (network/overlay.ts); default: routes to neighbours. */
+  readonly overlay?: boolean
+  /** Where pods of this node reach the API, if that is the agent's own proxy. */
+  readonly apiProxyAddress?: string
+  /** Of the Node: "aws:///us-east-1a/i-0123456789abcdef0". */
+  readonly providerID?: string
+  readonly annotations?: Readonly<Record<string, string>>
+  /** How long the node's lease holds, and how often it is renewed; default 40 s each 10 s, as kubelet. */
+  readonly leaseSeconds?: number
+  readonly renewMs?: number
   /** "debug", "info" ...; default "info". */
   readonly logLevel?: string
 }
@@ -77,7 +89,7 @@ export function pathsOf(dataDir: string) {
 
 export function networkConfigOf(config: AgentConfig): NetworkConfig {
   const paths = pathsOf(config.dataDir)
-  const { clusterName, nodeName, podCIDR, serviceCIDR, clusterDNS, clusterDomain, nodeIP } = config
+  const { clusterName, nodeName, podCIDR, serviceCIDR, clusterDNS, clusterDomain, nodeIP, apiProxyAddress } = config
   return {
     clusterName,
     nodeName,
@@ -88,6 +100,8 @@ export function networkConfigOf(config: AgentConfig): NetworkConfig {
     nodeIP,
     cniConfDir: paths.cniConf,
     stateDir: paths.cniState,
+    overlay: config.overlay === true,
+    ...(apiProxyAddress === undefined ? {} : { apiProxyAddress }),
     upstreamResolvConf: config.upstreamResolvConf ?? '/etc/resolv.conf'
   }
 }

@@ -1,5 +1,5 @@
 /** The Node object of this machine, as kubelet would report it. Pure. */
-import type { Node, NodeCondition, NodeStatus } from '../../core/kinds/types.ts'
+import type { Node, NodeCondition, NodeSpec, NodeStatus } from '../../core/kinds/types.ts'
 import { timestamp } from '../../core/ports.ts'
 import { canonicalQuantity } from '../../core/quantity.ts'
 import type { AgentConfig } from '../config.ts'
@@ -46,10 +46,18 @@ export function nodeLabels(config: AgentConfig, machine: Machine): Record<string
 
 export function nodeObject(facts: NodeFacts): Node {
   const { config, machine } = facts
+  const annotations = { ...ANNOTATIONS, ...config.annotations }
   return {
-    metadata: { name: config.nodeName, labels: nodeLabels(config, machine), annotations: ANNOTATIONS },
-    spec: { podCIDR: config.podCIDR, podCIDRs: [config.podCIDR] },
+    metadata: { name: config.nodeName, labels: nodeLabels(config, machine), annotations },
+    spec: nodeSpec(config),
     status: nodeStatus(facts, undefined)
+  }
+}
+
+function nodeSpec({ podCIDR, givenPodCIDR, providerID }: AgentConfig): NodeSpec {
+  return {
+    ...(givenPodCIDR === true ? {} : { podCIDR, podCIDRs: [podCIDR] }),
+    ...(providerID === undefined ? {} : { providerID })
   }
 }
 

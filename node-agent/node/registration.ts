@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Client } from '../../core/client.ts'
 import { isReason } from '../../core/errors.ts'
 import { leases, nodes } from '../../core/kinds/refs.ts'
-import type { Lease, Node, NodeStatus } from '../../core/kinds/types.ts'
+import type { Lease, Node, NodeSpec, NodeStatus } from '../../core/kinds/types.ts'
 import { microTimestamp, type Ports, sleep } from '../../core/ports.ts'
 import { type NodeFacts, nodeObject, nodeStatus } from './node-object.ts'
 
@@ -26,6 +26,8 @@ export interface RegistrationOptions {
   readonly nodeName: string
   /** The node as it is now. */
   readonly facts: () => Promise<NodeFacts>
+  /** Default: Kubernetes' numbers. */
+  readonly lease?: { readonly seconds?: number | undefined; readonly renewMs?: number | undefined }
   readonly signal: AbortSignal
 }
 
@@ -132,14 +134,20 @@ class StatusReporter {
       if (!isReason(error, 'AlreadyExists')) throw error
       const { labels, annotations } = wanted.metadata
       const body: Record<string, unknown> = { metadata: { labels, annotations } }
-      const present = await client.get(nodes, { name: nodeName })
-      if (present.spec?.podCIDR === undefined || present.spec.podCIDR === '') body.spec = wanted.spec
+      const { spec = {} } = await client.get(nodes, { name: nodeName })
+      body.spec = Object.fromEntries(
+        Object.entries(wanted.spec ?? {}).filter(([field]) => isUnset(spec[field as keyof NodeSpec]))
+      )
       node = await client.patch(nodes, { name: nodeName }, { type: 'strategic', body })
     }
     this.node = node
     await this.write(nodeStatus(facts, node.status))
     return this.node
   }
+}
+
+function isUnset(value: unknown): boolean {
+  return value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
 }
 
 /** What stays the same while nothing happens. The API may write it in other words ("1024Mi" as "1Gi"). */
@@ -157,7 +165,8 @@ function sameConditions(a: NodeStatus | undefined, b: NodeStatus): boolean {
 }
 
 async function renewLease(options: RegistrationOptions, node: () => Node | undefined): Promise<void> {
-  const { client, ports, nodeName, signal } = options
+  const { client, ports, nodeName, signal, lease: promise = {} } = options
+  const { seconds: leaseDurationSeconds = LEASE_SECONDS, renewMs = RENEW_MS } = promise
   const at = { namespace: 'kube-node-lease', name: nodeName }
   let lease: Lease | undefined
   let retry = RETRY_MS
@@ -165,7 +174,7 @@ async function renewLease(options: RegistrationOptions, node: () => Node | undef
     const now = ports.clock.now()
     try {
       lease = await (lease === undefined ? client.find(leases, at) : Promise.resolve(lease))
-      const spec = { holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS, renewTime: microTimestamp(now) }
+      const spec = { holderIdentity: nodeName, leaseDurationSeconds, renewTime: microTimestamp(now) }
       const owner = node()
       if (lease === undefined) {
         const metadata = { ...at, ...(owner === undefined ? {} : { ownerReferences: [ownerOf(owner)] }) }
@@ -174,7 +183,7 @@ async function renewLease(options: RegistrationOptions, node: () => Node | undef
         lease = await client.update(leases, { ...lease, spec: { ...lease.spec, ...spec } })
       }
       retry = RETRY_MS
-      await sleep(ports.clock, RENEW_MS, signal)
+      await sleep(ports.clock, renewMs, signal)
     } catch (error) {
       // Changed or gone: look again. Not there yet (the namespace) or away: later.
       lease = undefined
