@@ -175,6 +175,7 @@ function register(
     ports,
     nodeName: config.nodeName,
     lease: { seconds: config.leaseSeconds, renewMs: config.renewMs },
+    doorbell: options.doorbell,
     signal: at.signal,
     facts: async () => {
       const [pressure, images, problem] = await Promise.all([

@@ -23,6 +23,8 @@ export interface CertificateRequest {
   readonly organizations?: readonly string[]
   /** Subject alternative names; with them the certificate serves, without them it only identifies a client. */
   readonly hosts?: readonly string[]
+  /** It identifies nobody as a client. */
+  readonly serverOnly?: boolean
   /** Milliseconds since 1970. */
   readonly notBefore: number
   readonly notAfter: number
@@ -63,14 +65,10 @@ export async function certifyKey(authority: KeyPair, request: CertificateRequest
   return await sign(authority, request, await webcrypto.subtle.importKey('spki', der, ALGORITHM, true, ['verify']))
 }
 
-async function sign(
-  authority: KeyPair,
-  request: CertificateRequest,
-  publicKey: webcrypto.CryptoKey
-): Promise<string> {
+async function sign(authority: KeyPair, request: CertificateRequest, publicKey: webcrypto.CryptoKey): Promise<string> {
   const issuer = new x509.X509Certificate(authority.certificate)
   const { privateKey: signingKey } = await importPair(authority.key)
-  const usages: string[] = [x509.ExtendedKeyUsage.clientAuth]
+  const usages: string[] = request.serverOnly === true ? [] : [x509.ExtendedKeyUsage.clientAuth]
   const names: x509.Extension[] = []
   if (request.hosts !== undefined) {
     usages.unshift(x509.ExtendedKeyUsage.serverAuth)

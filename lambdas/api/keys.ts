@@ -188,7 +188,7 @@ export async function certifyServingKey(
 ): Promise<string> {
   const { certifyKey } = await import('./certificates.ts')
   const now = ports.clock.now()
-  const valid = { notBefore: now - SKEW_MS, notAfter: now + days * DAY, ids: ports.ids }
+  const valid = { serverOnly: true, notBefore: now - SKEW_MS, notAfter: now + days * DAY, ids: ports.ids }
   return await certifyKey(authority, { ...name, ...valid }, publicKey)
 }
 

@@ -2,7 +2,7 @@
  * The API for pods of this node, under the names and the authority that they expect (docs/adr/0008-nodes-on-aws.md): ends
  * their TLS and passes each request on to the API's URL, with the pod's own token, as streams both ways.
  */
-import { Agent as HttpAgent, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http'
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer, Agent as HttpsAgent, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { ApiError } from '../../core/errors.ts'

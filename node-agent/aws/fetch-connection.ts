@@ -53,7 +53,9 @@ async function exchange(request: ApiRequest, base: string, options: FetchConnect
   const value = JSON.parse(text()) as { kind?: string; message?: string }
   // API Gateway's own refusals (throttling, a function that failed) are JSON, too, but no Status.
   if (response.status >= 400 && value.kind !== 'Status')
-    return answerOf(new ApiError(response.status === 429 ? 'TooManyRequests' : 'ServiceUnavailable', value.message ?? text()))
+    return answerOf(
+      new ApiError(response.status === 429 ? 'TooManyRequests' : 'ServiceUnavailable', value.message ?? text())
+    )
   return { ...own, body: { payload: { value, bytes: () => bytes } } }
 }
 

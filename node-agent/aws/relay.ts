@@ -62,9 +62,9 @@ async function answerRelay(relay: RelayRing, options: RelayOptions): Promise<voi
   const end = () => stop.abort()
   options.signal.addEventListener('abort', end)
   try {
-    const answer = await options.answer(relay.path, stop.signal).catch(
-      (error: unknown): NodeAnswer => ({ status: 500, type: 'text/plain', body: once(String(error)) })
-    )
+    const answer = await options
+      .answer(relay.path, stop.signal)
+      .catch((error: unknown): NodeAnswer => ({ status: 500, type: 'text/plain', body: once(String(error)) }))
     const poster = new Poster(relay.id, options)
     const gathered = new Gathered(answer.body, options.ports, stop.signal)
     let status: number | undefined = answer.status

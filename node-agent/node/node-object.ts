@@ -45,13 +45,14 @@ export function nodeLabels(config: AgentConfig, machine: Machine): Record<string
 }
 
 export function nodeObject(facts: NodeFacts): Node {
-  const { config, machine } = facts
+  return { ...bareNode(facts.config, facts.machine), status: nodeStatus(facts, undefined) }
+}
+
+/** The node before its agent runs: it has no status yet. */
+export function bareNode(config: AgentConfig, machine: Machine): Node {
   const annotations = { ...ANNOTATIONS, ...config.annotations }
-  return {
-    metadata: { name: config.nodeName, labels: nodeLabels(config, machine), annotations },
-    spec: nodeSpec(config),
-    status: nodeStatus(facts, undefined)
-  }
+  const metadata = { name: config.nodeName, labels: nodeLabels(config, machine), annotations }
+  return { metadata, spec: nodeSpec(config) }
 }
 
 function nodeSpec({ podCIDR, givenPodCIDR, providerID }: AgentConfig): NodeSpec {
