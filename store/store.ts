@@ -364,9 +364,11 @@ class EventChange implements Change {
   readonly resource: string
   readonly key: string
   readonly type: StoreEvent['type']
+  readonly version: number
   private readonly event: StoreEvent
 
   constructor(event: StoreEvent) {
+    this.version = event.version
     this.resource = event.entry.resource
     this.key = event.entry.key
     this.type = event.type
