@@ -485,6 +485,21 @@ function watchCases(bench: () => Bench, many: number): void {
     expect(await passing(b.clock, read())).toBe(2)
   })
 
+  test('ends when all up to a version was told, also where it shows nothing of it', async () => {
+    const b = bench()
+    const signal = new AbortController().signal
+    for (const key of ['a/x', 'b/x', 'b/y']) await b.put(key)
+    const read = async (from: number, prefix: string) => {
+      const watch = b.store.watch('pods', { from, prefix, until: 4, signal })
+      const seen: StoreEvent[] = []
+      for await (const events of watch) seen.push(...events)
+      return [names(seen.map(({ entry }) => entry)), watch.position]
+    }
+    expect(await passing(b.clock, read(0, ''))).toEqual(['a/x b/x b/y', 4])
+    expect(await passing(b.clock, read(2, 'a/'))).toEqual(['', 4])
+    expect(await passing(b.clock, read(4, ''))).toEqual(['', 4])
+  })
+
   test('tells how far it has got, also past what it does not show', async () => {
     const b = bench()
     const stop = new AbortController()
