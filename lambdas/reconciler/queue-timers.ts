@@ -92,9 +92,14 @@ export class QueueTimers {
     if (this.entries.size > 0) await new Promise<void>((resolve) => this.awaited.push(resolve))
   }
 
-  /** What was not delivered is in the queue when it resolves; nothing is taken any more. Where it rejects, some may be. */
+  /** As `send`, for the last time: nothing is taken any more. */
   async flush(): Promise<void> {
     this.closed = true
+    await this.send()
+  }
+
+  /** What was not delivered is in the queue when it resolves. Where it rejects, some may be. */
+  async send(): Promise<void> {
     const { clock, queue, longestSeconds = LONGEST_SECONDS } = this.options
     const now = clock.now()
     const messages = [...this.entries.values()].map(({ message, due, timer }) => {
