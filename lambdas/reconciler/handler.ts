@@ -1,6 +1,7 @@
 /** The function behind the table's stream, the queue of timers and the clock: runs the controllers. */
 import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { POD_CIDR } from '../../core/cluster-network.ts'
 import { kindTable } from '../../core/kinds/table.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
@@ -42,7 +43,12 @@ function open(cloud: Cloud, environment: NodeJS.ProcessEnv): ReconcilerFunction 
     clients: (name) => cloud.controllerClient(name),
     reader: cloud.client('system:kube-controller-manager'),
     ports,
-    config: { caCertificate: keys.authority, nodesHeardSince: 0, kinds: () => kindsInUse(backend) },
+    config: {
+      caCertificate: keys.authority,
+      nodesHeardSince: 0,
+      podCIDR: POD_CIDR,
+      kinds: () => kindsInUse(backend)
+    },
     controllers: () => [...controllers(), bell],
     changes: (resource, versions) => store.changes(resource, versions),
     leases: dynamoLeases({ client: dynamoClient(), table: config.table, ports }),

@@ -21,6 +21,7 @@ import { readMachine } from '../node/machine.ts'
 import { bareNode } from '../node/node-object.ts'
 import { ensureContainerd, keepContainerd } from '../runtime/containerd.ts'
 import { connectRuntime } from '../runtime/cri.ts'
+import { stayingAlive } from '../runtime/processes.ts'
 import { startApiProxy } from './api-proxy.ts'
 import { connectByFetch } from './fetch-connection.ts'
 import { agentConfig, type InstanceConfig, loadInstanceConfig } from './instance-config.ts'
@@ -47,7 +48,8 @@ const ports = systemPorts(pino({ level: instance.logLevel ?? 'info', base: { com
 // A failure of one pod must not end the others' agent; what it was is in the log.
 process.on('unhandledRejection', (error) => ports.log.error({ error: String(error) }, 'an unhandled rejection'))
 
-await run(instance).catch((error: unknown) => {
+// Timers alone would not keep the process alive while it waits to join.
+await stayingAlive(() => run(instance)).catch((error: unknown) => {
   ports.log.error({ error: String(error) }, 'the node agent could not start')
   process.exit(FAILED)
 })
