@@ -244,6 +244,23 @@ function commitCases(bench: () => Bench): void {
     ])
   })
 
+  test('tells what happened at numbers, in order, each once; not what is no change', async () => {
+    const b = bench()
+    for (const n of [1, 2]) await b.put('a/x', { n })
+    const [fenced] = [await b.backend.reserve('pods', 1, 0)]
+    await b.backend.fence('pods', fenced, b.clock.now())
+    await b.remove('a/x')
+    const changes = await b.store.changes('pods', [5, 3, 2, 4, 3, 99])
+    const short = changes.map(({ type, key, object, previous }) => [type, key, object.n, previous?.n])
+    expect(short).toEqual([
+      ['created', 'a/x', 1, undefined],
+      ['updated', 'a/x', 2, 1],
+      ['deleted', 'a/x', 2, 2]
+    ])
+    expect(await b.store.changes('pods', [4, 99])).toEqual([])
+    expect((await b.store.changes('pods', [3])).map(({ previous }) => previous?.n)).toEqual([1])
+  })
+
   test('tells the history of an object, newest first', async () => {
     const b = bench()
     for (const n of [1, 2, 3]) await b.put('a/x', { n })
@@ -466,6 +483,21 @@ function watchCases(bench: () => Bench, many: number): void {
     await b.put('a/x')
     expect(await passing(b.clock, done)).toBe(2)
     expect(await passing(b.clock, read())).toBe(2)
+  })
+
+  test('ends when all up to a version was told, also where it shows nothing of it', async () => {
+    const b = bench()
+    const signal = new AbortController().signal
+    for (const key of ['a/x', 'b/x', 'b/y']) await b.put(key)
+    const read = async (from: number, prefix: string) => {
+      const watch = b.store.watch('pods', { from, prefix, until: 4, signal })
+      const seen: StoreEvent[] = []
+      for await (const events of watch) seen.push(...events)
+      return [names(seen.map(({ entry }) => entry)), watch.position]
+    }
+    expect(await passing(b.clock, read(0, ''))).toEqual(['a/x b/x b/y', 4])
+    expect(await passing(b.clock, read(2, 'a/'))).toEqual(['', 4])
+    expect(await passing(b.clock, read(4, ''))).toEqual(['', 4])
   })
 
   test('tells how far it has got, also past what it does not show', async () => {
