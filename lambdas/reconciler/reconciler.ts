@@ -34,7 +34,7 @@ export interface Reconciler {
 
 /** Must be called once the API answers; controllers begin with a look at everything they are responsible for. */
 export function startReconciler(options: ReconcilerOptions): Reconciler {
-  const running = (options.controllers ?? controllers()).map((controller) => run(controller, options))
+  const running = (options.controllers ?? controllers(options.config)).map((controller) => run(controller, options))
   const unsubscribe = options.feed((changes) => {
     const byResource = Map.groupBy(changes, (change) => change.resource)
     for (const { ring } of running) ring(changes, byResource)

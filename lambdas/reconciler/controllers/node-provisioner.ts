@@ -11,38 +11,25 @@ import type { DaemonSet, Node, Pod } from '../../../core/kinds/types.ts'
 import { nodeLedgers } from '../../../core/ledger.ts'
 import type { RunResult } from '../../../core/loop.ts'
 import { timestamp } from '../../../core/ports.ts'
-import type { Controller, ControllerContext, KeyMap } from '../controller.ts'
+import type { Controller, ControllerContext, KeyMap, NodeProvisioning } from '../controller.ts'
 import { seekerOf } from '../nodes/bins.ts'
-import {
-  type Daemon,
-  instanceOf,
-  isUnschedulable,
-  LEAVING,
-  type ProvisionView,
-  VIRTUAL
-} from '../nodes/fleet-view.ts'
+import { type Daemon, instanceOf, isUnschedulable, LEAVING, type ProvisionView, VIRTUAL } from '../nodes/fleet-view.ts'
 import { type Instances, NoCapacity } from '../nodes/instances.ts'
-import type { NodeSettings } from '../nodes/offers.ts'
 import { semanticEqual } from '../objects.ts'
 import { isNodeReady } from './node-plan.ts'
 import { planNodes, unavailableKey } from './node-provision-plan.ts'
-
-export interface NodeProvisioning {
-  readonly instances: Instances
-  readonly settings: NodeSettings
-}
 
 /** There is one fleet, and all of it is decided at once. */
 const KEY = FLEET
 /** A type that the platform had none of is not asked for again so long. */
 const UNAVAILABLE_MS = 180_000
-/** Changes come in heaps: of a rollout, all that are within this time are looked at once. */
-const GATHER_MS = 1_000
 
 export function nodeProvisioner(provisioning: NodeProvisioning): Controller {
   return {
     name: 'node-provisioner',
     workers: 1,
+    // A rollout changes many pods, one after the other.
+    restRatio: 2,
     watches: { pods: podKeys, nodes: nodeKeys },
     start: async () => [KEY],
     reconcile: (_, context) => reconcile(provisioning, context)
@@ -50,19 +37,16 @@ export function nodeProvisioner(provisioning: NodeProvisioning): Controller {
 }
 
 /** Pods that found no node, or that have left theirs. */
-const podKeys: KeyMap = (changes, { enqueue }) => {
-  for (const { type, object, previous } of changes) {
+const podKeys: KeyMap = (changes) => {
+  const concerned = changes.some(({ type, object, previous }) => {
     const [now, before] = [object as Pod, previous as Pod | undefined]
     const seeks = type !== 'deleted' && isUnschedulable(now)
     const sought = before !== undefined && isUnschedulable(before)
     const left = type === 'deleted' && (now.spec?.nodeName ?? '') !== ''
     const came = (now.spec?.nodeName ?? '') !== (before?.spec?.nodeName ?? '')
-    if (seeks !== sought || left || (came && type !== 'deleted')) {
-      enqueue(KEY, GATHER_MS)
-      break
-    }
-  }
-  return []
+    return seeks !== sought || left || (came && type !== 'deleted')
+  })
+  return concerned ? [KEY] : []
 }
 
 const nodeKeys: KeyMap = (changes) => {
@@ -211,4 +195,3 @@ async function removeNode(name: string, { client, ports }: ControllerContext): P
 function unlessMissing(error: unknown): void {
   if (!isReason(error, 'NotFound')) throw error
 }
-
