@@ -80,7 +80,7 @@ test('a cluster starts with no node, makes the ones that a Deployment needs, and
     await cluster.admin.delete(pods, { namespace, name: metadata.name ?? '' }, { gracePeriodSeconds: 0 })
   await cluster.pass(4 * MINUTE, MINUTE)
   expect(await live()).toBe(1)
-  await cluster.pass(2 * MINUTE, 10_000)
+  await cluster.pass(3 * MINUTE, 10_000)
   expect([await live(), await nodeNames()]).toEqual([0, []])
   await cluster.pass(10 * MINUTE, MINUTE)
   expect(instances.launched).toHaveLength(1)
