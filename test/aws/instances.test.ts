@@ -62,7 +62,7 @@ describeWith(lacksForEmulator('ministack'), 'instances of EC2', () => {
     const tags = Reservations[0]?.Instances?.[0]?.Tags ?? []
     expect(Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value]))).toEqual({
       [CLUSTER_TAG]: 'test',
-      'wherry:launch': 'l-2',
+      'wherry.dev/launch': 'l-2',
       Name: 'wherry-test-node'
     })
   })

@@ -66,7 +66,7 @@ function settleLaunches(draft: Draft): void {
       draft.inVain(launch.pods)
     } else if (now >= launch.at + joinMs) {
       draft.inVain(launch.pods)
-      if (instance !== undefined) leave(draft, instance, `its node was not ready after ${joinMs / 1000} s`)
+      if (instance !== undefined) leave(draft, instance, { reason: `its node was not ready after ${joinMs / 1000} s` })
     } else {
       kept.push({ ...launch, ...(instance === undefined ? {} : { instance }) })
       draft.at(launch.at + joinMs)
@@ -80,9 +80,11 @@ function learn(draft: Draft, { type }: Launch, node: Node): void {
   if (allocatable !== undefined) draft.allocatable[type] = allocatable
 }
 
-function leave(draft: Draft, instance: string, reason: string, step: Leaving['step'] = 'terminate'): void {
-  draft.leaving.push({ instance, step, reason, since: draft.view.now })
-  draft.at(draft.view.now + (step === 'drain' ? DRAIN_MS : ENDING_MS))
+function leave(draft: Draft, instance: string, how: { reason: string; step?: Leaving['step'] }): void {
+  const { now } = draft.view
+  const { reason, step = 'terminate' } = how
+  draft.leaving.push({ instance, step, reason, since: now })
+  draft.at(now + (step === 'drain' ? DRAIN_MS : ENDING_MS))
 }
 
 /** How far those have come that have to go. */
@@ -118,21 +120,21 @@ function retire(draft: Draft): void {
     const node = draft.nodeOf(id)
     if (node === undefined) {
       const until = launchedAt + (settings.joinMs ?? JOIN_MS)
-      if (now >= until) leave(draft, id, 'it is no node of the cluster')
+      if (now >= until) leave(draft, id, { reason: 'it is no node of the cluster' })
       else draft.at(until)
       continue
     }
     if (!isNodeReady(node)) {
       const until = (timeOf(conditionOf(node, 'Ready')?.lastTransitionTime ?? undefined) ?? now) + UNHEALTHY_MS
       if (now >= until) {
-        leave(draft, id, 'its node was not ready for 10 minutes')
+        leave(draft, id, { reason: 'its node was not ready for 10 minutes' })
         continue
       }
       draft.at(until)
     }
     if (workloadOf(draft.ledgerOf(node), daemons) > 0) continue
     const since = fleet.empty[id] ?? now
-    if (now >= since + emptyMs) leave(draft, id, `nothing ran on it for ${emptyMs / 1000} s`, 'drain')
+    if (now >= since + emptyMs) leave(draft, id, { reason: `nothing ran on it for ${emptyMs / 1000} s`, step: 'drain' })
     else {
       draft.empty[id] = since
       draft.at(since + emptyMs)

@@ -9,8 +9,8 @@ import type { Instance, InstanceState, Instances, LaunchRequest } from './instan
 import { NoCapacity } from './instances.ts'
 
 /** Tags of the instances that we launch; infra lets the reconciler terminate only what has the first. */
-export const CLUSTER_TAG = 'wherry:cluster'
-export const LAUNCH_TAG = 'wherry:launch'
+export const CLUSTER_TAG = 'wherry.dev/cluster'
+export const LAUNCH_TAG = 'wherry.dev/launch'
 
 export interface Ec2Options {
   readonly client: EC2Client
