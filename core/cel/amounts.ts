@@ -114,7 +114,9 @@ function parseVersion(value: string): Version {
     const name = PARTS[i] ?? ''
     if (!/^\d+$/.test(part)) throw new CelError(`Invalid character(s) found in ${name} number ${goQuote(part)}`)
     if (part.length > 1 && part.startsWith('0'))
-      throw new CelError(`${name.charAt(0).toUpperCase()}${name.slice(1)} number must not contain leading zeroes ${goQuote(part)}`)
+      throw new CelError(
+        `${name.charAt(0).toUpperCase()}${name.slice(1)} number must not contain leading zeroes ${goQuote(part)}`
+      )
     return BigInt(part)
   })
   const [tail = '', build] = splitOnce(rest.slice(patch.length), '+')
@@ -122,11 +124,13 @@ function parseVersion(value: string): Version {
   for (const one of pre) {
     if (one === '') throw new CelError('Prerelease is empty')
     if (!/^[0-9A-Za-z-]+$/.test(one)) throw new CelError(`Invalid character(s) found in prerelease ${goQuote(one)}`)
-    if (/^0\d+$/.test(one)) throw new CelError(`Numeric PreRelease version must not contain leading zeroes ${goQuote(one)}`)
+    if (/^0\d+$/.test(one))
+      throw new CelError(`Numeric PreRelease version must not contain leading zeroes ${goQuote(one)}`)
   }
   for (const one of build?.split('.') ?? []) {
     if (one === '') throw new CelError('Build meta data is empty')
-    if (!/^[0-9A-Za-z-]+$/.test(one)) throw new CelError(`Invalid character(s) found in build meta data ${goQuote(one)}`)
+    if (!/^[0-9A-Za-z-]+$/.test(one))
+      throw new CelError(`Invalid character(s) found in build meta data ${goQuote(one)}`)
   }
   return new Version(numbers, pre)
 }
@@ -175,7 +179,8 @@ class Format implements Opaque {
 /** A name that may end in what a generated one adds. */
 const asPrefix = (check: (value: string) => readonly string[]) => (value: string) =>
   check(value.length > 1 && value.endsWith('-') ? `${value.slice(0, -1)}a` : value)
-const holds = (test: (value: string) => boolean, complaint: string) => (value: string) => (test(value) ? [] : [complaint])
+const holds = (test: (value: string) => boolean, complaint: string) => (value: string) =>
+  test(value) ? [] : [complaint]
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$/
 
@@ -195,10 +200,26 @@ const FORMATS: Readonly<Record<string, Format>> = {
   dns1035LabelPrefix: new Format('DNS1035LabelPrefix', 30, asPrefix(isDNS1035Label)),
   labelValue: new Format('LabelValue', 40, isLabelValue),
   uri: new Format('URI', 1103, uriComplaints),
-  uuid: new Format('uuid', 85, holds((value) => UUID.test(value), 'does not match the UUID format')),
-  byte: new Format('byte', 84, holds((value) => BASE64.test(value), 'invalid base64')),
-  date: new Format('date', 128, holds((value) => parseTimestamp(`${value}T00:00:00Z`) !== undefined, 'invalid date')),
-  datetime: new Format('datetime', 128, holds((value) => parseTimestamp(value) !== undefined, 'invalid datetime'))
+  uuid: new Format(
+    'uuid',
+    85,
+    holds((value) => UUID.test(value), 'does not match the UUID format')
+  ),
+  byte: new Format(
+    'byte',
+    84,
+    holds((value) => BASE64.test(value), 'invalid base64')
+  ),
+  date: new Format(
+    'date',
+    128,
+    holds((value) => parseTimestamp(`${value}T00:00:00Z`) !== undefined, 'invalid date')
+  ),
+  datetime: new Format(
+    'datetime',
+    128,
+    holds((value) => parseTimestamp(value) !== undefined, 'invalid datetime')
+  )
 }
 
 function validate(format: Value | undefined, value: string): Value {
@@ -239,7 +260,11 @@ export const amountFunctions: Readonly<Record<string, readonly Overload[]>> = {
     member('quantity_add_int', [QUANTITY, INT, QUANTITY], ([a, b]) => new Amount(addQuantity(amount(a), whole(b))))
   ],
   sub: [
-    member('quantity_sub', [QUANTITY, QUANTITY, QUANTITY], ([a, b]) => new Amount(subtractQuantity(amount(a), amount(b)))),
+    member(
+      'quantity_sub',
+      [QUANTITY, QUANTITY, QUANTITY],
+      ([a, b]) => new Amount(subtractQuantity(amount(a), amount(b)))
+    ),
     member('quantity_sub_int', [QUANTITY, INT, QUANTITY], ([a, b]) => new Amount(subtractQuantity(amount(a), whole(b))))
   ],
   semver: [
@@ -248,16 +273,23 @@ export const amountFunctions: Readonly<Record<string, readonly Overload[]>> = {
   ],
   isSemver: [
     global('is_semver_string', [STRING, BOOL], ([value]) => succeeds(() => readVersion(value))),
-    global('is_semver_string_bool', [STRING, BOOL, BOOL], ([value, normalize]) => succeeds(() => readVersion(value, normalize)))
+    global('is_semver_string_bool', [STRING, BOOL, BOOL], ([value, normalize]) =>
+      succeeds(() => readVersion(value, normalize))
+    )
   ],
   major: accessor('semver_major', 0),
   minor: accessor('semver_minor', 1),
   patch: accessor('semver_patch', 2),
   validate: [
-    member('format-validate', [FORMAT, STRING, optionalOf(listOf(STRING))], ([format, value]) => validate(format, text(value)))
+    member('format-validate', [FORMAT, STRING, optionalOf(listOf(STRING))], ([format, value]) =>
+      validate(format, text(value))
+    )
   ],
   'format.named': [global('format-named', [STRING, optionalOf(FORMAT)], ([name]) => namedFormat(text(name)))],
   ...Object.fromEntries(
-    Object.entries(FORMATS).map(([name, format]) => [`format.${name}`, [global(`format.${name}`, [FORMAT], () => format)]])
+    Object.entries(FORMATS).map(([name, format]) => [
+      `format.${name}`,
+      [global(`format.${name}`, [FORMAT], () => format)]
+    ])
   )
 }

@@ -126,4 +126,3 @@ function traversal(value: Value): number {
   }
   return 1
 }
-

@@ -9,15 +9,16 @@
 import { amountFunctions } from './amounts.ts'
 import { Checker } from './checker.ts'
 import { type Functions, joinFunctions, type Overload } from './declare.ts'
-import { estimateCost, type Range, type SizeOf } from './estimate.ts'
+import { estimateCost, type SizeOf } from './estimate.ts'
 import { compile as compileTree, type Frame, type MakeStruct } from './evaluate.ts'
 import { listFunctions } from './lists.ts'
 import { checkLiterals } from './literals.ts'
 import { networkFunctions } from './networks.ts'
+import type { Range } from './range.ts'
 import { standardFunctions } from './standard.ts'
 import { stringFunctions } from './strings.ts'
 import { parse, type SyntaxProblem } from './syntax.ts'
-import type { Expr } from './tree.ts'
+import { childrenOf, type Expr } from './tree.ts'
 import type { Type } from './type.ts'
 import { namedType } from './type-values.ts'
 import { CelError, Entries, type Value } from './value.ts'
@@ -46,7 +47,7 @@ export interface Program {
   readonly type: Type
   /** The variables that it names. */
   readonly names: ReadonlySet<string>
-  /** The worst it can cost. Max is UNBOUNDED (estimate.ts) where nothing bounds it. */
+  /** The worst it can cost. Max is UNBOUNDED (range.ts) where nothing bounds it. */
   estimate(sizeOf: SizeOf): Range
   /** `variables`: by name; undefined where one has no value. Never throws. */
   evaluate(variables: (name: string) => Value | undefined, limit?: number): Result & { readonly cost: number }
@@ -106,34 +107,8 @@ function programOf(
 }
 
 function collectNames(expr: Expr, names: Set<string>): void {
-  switch (expr.kind) {
-    case 'ident':
-      names.add(expr.name)
-      return
-    case 'select':
-      collectNames(expr.operand, names)
-      return
-    case 'call':
-      if (expr.target !== undefined) collectNames(expr.target, names)
-      for (const arg of expr.args) collectNames(arg, names)
-      return
-    case 'list':
-      for (const element of expr.elements) collectNames(element, names)
-      return
-    case 'map':
-      for (const { key, value } of expr.entries) {
-        collectNames(key, names)
-        collectNames(value, names)
-      }
-      return
-    case 'struct':
-      for (const { value } of expr.fields) collectNames(value, names)
-      return
-    case 'fold':
-      for (const part of [expr.range, expr.init, expr.condition, expr.step, expr.result]) collectNames(part, names)
-      return
-    case 'const':
-  }
+  if (expr.kind === 'ident') names.add(expr.name)
+  for (const child of childrenOf(expr)) collectNames(child, names)
 }
 
 /** As cel-go reports at most. */
@@ -154,11 +129,12 @@ function problemText(source: string, { offset, message }: SyntaxProblem): string
   const end = source.indexOf('\n', offset)
   const snippet = source.slice(start, end < 0 ? undefined : end).replaceAll('\t', ' ')
   const column = Array.from(source.slice(start, offset)).length
-  const dots = Array.from(snippet).slice(0, column).map((letter) => (isWide(letter) ? '\uff0e' : '.'))
+  const dots = Array.from(snippet)
+    .slice(0, column)
+    .map((letter) => (isWide(letter) ? '\uff0e' : '.'))
   const mark = isWide(Array.from(snippet)[column] ?? '') ? '\uff3e' : '^'
   const shown = source === '' ? '' : `\n | ${snippet}\n | ${dots.join('')}${mark}`
   return `ERROR: <input>:${line}:${column + 1}: ${message}${shown}`
 }
 
 const isWide = (letter: string) => Buffer.byteLength(letter) > 1
-

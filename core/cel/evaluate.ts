@@ -1,6 +1,7 @@
 /** A checked tree as a function. What each step costs is counted as cel-go counts it (interpreter/runtimecost.go). */
 import { callCost, LIST_COST, MAP_COST, STRUCT_COST } from './cost.ts'
 import type { Overload } from './declare.ts'
+import { grows, iterations } from './loops.ts'
 import type { Expr } from './tree.ts'
 import type { Type } from './type.ts'
 import { CelError, Entries, isMap, List, NONE, Optional, TypeValue, typeName, Uint, type Value } from './value.ts'
@@ -108,7 +109,9 @@ function call(expr: Expr & { kind: 'call' }, make: MakeStruct): Run {
   const { fn, overloads = [] } = expr
   const [only] = overloads
   const choose: (values: readonly Value[]) => Overload =
-    overloads.length === 1 && only !== undefined && !isLoose(expr) ? () => only : (values) => dispatch(fn, overloads, values)
+    overloads.length === 1 && only !== undefined && !isLoose(expr)
+      ? () => only
+      : (values) => dispatch(fn, overloads, values)
   return (frame) => {
     const values: Value[] = []
     for (const arg of args) values.push(arg(frame))
@@ -265,7 +268,8 @@ function list({ elements, optional }: Expr & { kind: 'list' }, make: MakeStruct)
     for (const [i, run] of runs.entries()) {
       const value = run(frame)
       if (!optional.has(i)) items.push(value)
-      else if (!(value instanceof Optional)) throw new CelError(`cannot initialize optional list element from non-optional value ${keyText(value)}`)
+      else if (!(value instanceof Optional))
+        throw new CelError(`cannot initialize optional list element from non-optional value ${keyText(value)}`)
       else if (value.value !== undefined) items.push(value.value)
     }
     charge(frame, LIST_COST)
@@ -283,7 +287,10 @@ function map({ entries }: Expr & { kind: 'map' }, make: MakeStruct): Run {
       const key = run.key(frame)
       const value = run.value(frame)
       if (!run.optional) made.push([key, value])
-      else if (!(value instanceof Optional)) throw new CelError(`cannot initialize optional entry '${keyText(key)}' from non-optional value ${keyText(value)}`)
+      else if (!(value instanceof Optional))
+        throw new CelError(
+          `cannot initialize optional entry '${keyText(key)}' from non-optional value ${keyText(value)}`
+        )
       else if (value.value !== undefined) made.push([key, value.value])
     }
     charge(frame, MAP_COST)
@@ -362,26 +369,6 @@ function failing(error: CelError, { value }: Local): Value {
   throw error
 }
 
-function* iterations(range: Value, pairs: boolean): Generator<readonly [Value, Value | undefined]> {
-  if (range instanceof List) {
-    for (const [i, item] of range.items.entries()) yield pairs ? [BigInt(i), item] : [item, undefined]
-  } else if (isMap(range)) {
-    for (const key of range.keys()) yield [key, pairs ? (range.get(key) ?? null) : undefined]
-  } else throw new CelError(`got '${typeName(range)}', expected iterable type`)
-}
-
-/** Whether the steps only append to the accumulator, so that one array can grow instead of being copied each time. */
-function grows({ init, step: last, accumulator }: Expr & { kind: 'fold' }): boolean {
-  if (init.kind !== 'list' || init.elements.length > 0) return false
-  const appends = (expr: Expr | undefined) => {
-    if (expr?.kind !== 'call' || expr.fn !== '_+_') return false
-    const [left, right] = expr.args
-    return left?.kind === 'ident' && left.name === accumulator && right?.kind === 'list'
-  }
-  if (appends(last)) return true
-  return last.kind === 'call' && last.fn === '_?_:_' && appends(last.args[1])
-}
-
 function growing(expr: Expr, make: MakeStruct): Run {
   if (expr.kind !== 'call') return compile(expr, make)
   const [first, second, third] = expr.args
@@ -401,4 +388,3 @@ function growing(expr: Expr, make: MakeStruct): Run {
     return whole
   }
 }
-

@@ -5,13 +5,16 @@ import { CelError, Duration, isMap, List, Timestamp, TypeValue, typeName, Uint, 
 
 export function formatString(format: string, args: readonly Value[]): string {
   let used = 0
-  return format.replace(/%(?:%|(?:\.(\d*))?(.)|$)/gsu, (whole, precision: string | undefined, verb: string | undefined) => {
-    if (whole === '%%') return '%'
-    if (whole === '%') throw new CelError('unexpected end of string')
-    const arg = args[used++]
-    if (arg === undefined) throw new CelError(`index ${used - 1} out of range`)
-    return clause(verb ?? '', arg, precision === undefined || precision === '' ? undefined : Number(precision))
-  })
+  return format.replace(
+    /%(?:%|(?:\.(\d*))?(.)|$)/gsu,
+    (whole, precision: string | undefined, verb: string | undefined) => {
+      if (whole === '%%') return '%'
+      if (whole === '%') throw new CelError('unexpected end of string')
+      const arg = args[used++]
+      if (arg === undefined) throw new CelError(`index ${used - 1} out of range`)
+      return clause(verb ?? '', arg, precision === undefined || precision === '' ? undefined : Number(precision))
+    }
+  )
 }
 
 function clause(verb: string, arg: Value, precision: number | undefined): string {
@@ -52,7 +55,10 @@ function asString(arg: Value): string {
   }
   if (arg instanceof Duration || arg instanceof Timestamp) return stringOf(arg)
   if (typeof arg === 'object' && 'opaque' in arg)
-    return wrong(arg, 'string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps')
+    return wrong(
+      arg,
+      'string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps'
+    )
   return typeof arg === 'number' ? doubleText(arg) : stringOf(arg)
 }
 

@@ -121,8 +121,10 @@ export const listFunctions: Readonly<Record<string, readonly Overload[]>> = {
   ],
   flatten: [
     member('list_flatten', [listOf(listOf(T)), listOf(T)], ([list]) => flatten(items(list), 1n)),
-    member('list_flatten_int', [listOf({ kind: 'dyn', name: 'dyn', params: [] }), INT, listOf({ kind: 'dyn', name: 'dyn', params: [] })], ([list, depth]) =>
-      flatten(items(list), whole(depth))
+    member(
+      'list_flatten_int',
+      [listOf({ kind: 'dyn', name: 'dyn', params: [] }), INT, listOf({ kind: 'dyn', name: 'dyn', params: [] })],
+      ([list, depth]) => flatten(items(list), whole(depth))
     )
   ],
   sort: perType((name, type) =>
@@ -142,8 +144,11 @@ export const listFunctions: Readonly<Record<string, readonly Overload[]>> = {
     )
   ],
   'sets.equivalent': [
-    global('list_sets_equivalent_list', [listOf(T), listOf(T), BOOL], ([a, b]) =>
-      items(a).every((item) => contains(items(b), item)) && items(b).every((item) => contains(items(a), item))
+    global(
+      'list_sets_equivalent_list',
+      [listOf(T), listOf(T), BOOL],
+      ([a, b]) =>
+        items(a).every((item) => contains(items(b), item)) && items(b).every((item) => contains(items(a), item))
     )
   ],
   'sets.intersects': [

@@ -2,7 +2,7 @@
 import { compileRegex } from './regex.ts'
 import type { SyntaxProblem } from './syntax.ts'
 import { parseDuration, parseTimestamp } from './time-values.ts'
-import type { Expr } from './tree.ts'
+import { childrenOf, type Expr } from './tree.ts'
 
 export function checkLiterals(expr: Expr): readonly SyntaxProblem[] {
   const problems: SyntaxProblem[] = []
@@ -11,23 +11,8 @@ export function checkLiterals(expr: Expr): readonly SyntaxProblem[] {
 }
 
 function visit(expr: Expr, problems: SyntaxProblem[]): void {
-  switch (expr.kind) {
-    case 'select':
-      return visit(expr.operand, problems)
-    case 'list':
-      return expr.elements.forEach((one) => void visit(one, problems))
-    case 'map':
-      return expr.entries.forEach(({ key, value }) => void [key, value].map((one) => visit(one, problems)))
-    case 'struct':
-      return expr.fields.forEach(({ value }) => void visit(value, problems))
-    case 'fold':
-      return [expr.range, expr.init, expr.condition, expr.step, expr.result].forEach((one) => void visit(one, problems))
-    case 'call':
-      checkCall(expr, problems)
-      if (expr.target !== undefined) visit(expr.target, problems)
-      return expr.args.forEach((one) => void visit(one, problems))
-    default:
-  }
+  if (expr.kind === 'call') checkCall(expr, problems)
+  for (const child of childrenOf(expr)) visit(child, problems)
 }
 
 function checkCall({ fn, args, target }: Expr & { kind: 'call' }, problems: SyntaxProblem[]): void {

@@ -142,9 +142,7 @@ const transformList = transform(
 const transformMap = transform(emptyMap, (make, { names }, value) =>
   make.call('cel.@mapInsert', make.accumulator, make.ident(names[0] ?? ''), value)
 )
-const transformMapEntry = transform(emptyMap, (make, _, value) =>
-  make.call('cel.@mapInsert', make.accumulator, value)
-)
+const transformMapEntry = transform(emptyMap, (make, _, value) => make.call('cel.@mapInsert', make.accumulator, value))
 
 function optional(wrap: boolean) {
   return (call: MacroCall): Expr => {
@@ -164,7 +162,10 @@ function sortBy(call: MacroCall): Expr {
   const make = new Maker(call.offset)
   const hidden = '@__sortBy_input__'
   const step = make.call('_+_', make.accumulator, make.list(argument(call, 0)))
-  const keys = make.fold({ ...call, target: make.ident(hidden) }, { init: make.list(), condition: make.constant(true), step })
+  const keys = make.fold(
+    { ...call, target: make.ident(hidden) },
+    { init: make.list(), condition: make.constant(true), step }
+  )
   return make.bind(hidden, call.target, make.member(make.ident(hidden), '@sortByAssociatedKeys', keys))
 }
 

@@ -1,14 +1,43 @@
 /** Table: the standard functions of CEL, as cel-go declares them (common/stdlib). */
 import { type Compute, global, member, type Overload } from './declare.ts'
-import {
-  BOOL, BYTES, DOUBLE, DURATION, DYN, INT, listOf, mapOf, optionalOf, param, STRING, TIMESTAMP, type Type, typeOf, UINT
-} from './type.ts'
 import * as text from './text-values.ts'
 import * as time from './time-values.ts'
+import {
+  BOOL,
+  BYTES,
+  DOUBLE,
+  DURATION,
+  DYN,
+  INT,
+  listOf,
+  mapOf,
+  optionalOf,
+  param,
+  STRING,
+  TIMESTAMP,
+  type Type,
+  typeOf,
+  UINT
+} from './type.ts'
 import { typeOfValue } from './type-values.ts'
 import {
-  CelError, compareNumbers, Duration, Entries, equals, isMap, isNumber, List, type MapValue, NONE, Optional, sameKeys,
-  sizeOf, Timestamp, TypeValue, Uint, type Value
+  CelError,
+  compareNumbers,
+  Duration,
+  Entries,
+  equals,
+  isMap,
+  isNumber,
+  List,
+  type MapValue,
+  NONE,
+  Optional,
+  sameKeys,
+  sizeOf,
+  Timestamp,
+  TypeValue,
+  Uint,
+  type Value
 } from './value.ts'
 
 const A = param('A')
@@ -44,13 +73,17 @@ export function compare(a: Value, b: Value): number {
   if (typeof a === 'string' && typeof b === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b))
   if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b)
   if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b)
-  const sameTime = (a instanceof Timestamp && b instanceof Timestamp) || (a instanceof Duration && b instanceof Duration)
+  const sameTime =
+    (a instanceof Timestamp && b instanceof Timestamp) || (a instanceof Duration && b instanceof Duration)
   if (sameTime) return a.nanos < b.nanos ? -1 : a.nanos > b.nanos ? 1 : 0
   return overload()
 }
 
 type Pair = (a: Value, b: Value) => Value
-const pair = (compute: Pair): Compute => ([a = null, b = null]) => compute(a, b)
+const pair =
+  (compute: Pair): Compute =>
+  ([a = null, b = null]) =>
+    compute(a, b)
 
 interface Arithmetic {
   readonly int: (a: bigint, b: bigint) => bigint
@@ -59,8 +92,16 @@ interface Arithmetic {
 
 function arithmetic(name: string, { int: whole, double }: Arithmetic): Overload[] {
   const overloads = [
-    global(`${name}_int64`, [INT, INT, INT], pair((a, b) => (typeof a === 'bigint' && typeof b === 'bigint' ? int(whole(a, b)) : overload()))),
-    global(`${name}_uint64`, [UINT, UINT, UINT], pair((a, b) => (a instanceof Uint && b instanceof Uint ? uint(whole(a.value, b.value)) : overload())))
+    global(
+      `${name}_int64`,
+      [INT, INT, INT],
+      pair((a, b) => (typeof a === 'bigint' && typeof b === 'bigint' ? int(whole(a, b)) : overload()))
+    ),
+    global(
+      `${name}_uint64`,
+      [UINT, UINT, UINT],
+      pair((a, b) => (a instanceof Uint && b instanceof Uint ? uint(whole(a.value, b.value)) : overload()))
+    )
   ]
   if (double === undefined) return overloads
   const compute = pair((a, b) => (typeof a === 'number' && typeof b === 'number' ? double(a, b) : overload()))
@@ -68,14 +109,30 @@ function arithmetic(name: string, { int: whole, double }: Arithmetic): Overload[
 }
 
 const COMPARED: readonly (readonly [string, Type, Type])[] = [
-  ['bool', BOOL, BOOL], ['int64', INT, INT], ['int64_double', INT, DOUBLE], ['int64_uint64', INT, UINT],
-  ['uint64', UINT, UINT], ['uint64_double', UINT, DOUBLE], ['uint64_int64', UINT, INT], ['double', DOUBLE, DOUBLE],
-  ['double_int64', DOUBLE, INT], ['double_uint64', DOUBLE, UINT], ['string', STRING, STRING], ['bytes', BYTES, BYTES],
-  ['timestamp', TIMESTAMP, TIMESTAMP], ['duration', DURATION, DURATION]
+  ['bool', BOOL, BOOL],
+  ['int64', INT, INT],
+  ['int64_double', INT, DOUBLE],
+  ['int64_uint64', INT, UINT],
+  ['uint64', UINT, UINT],
+  ['uint64_double', UINT, DOUBLE],
+  ['uint64_int64', UINT, INT],
+  ['double', DOUBLE, DOUBLE],
+  ['double_int64', DOUBLE, INT],
+  ['double_uint64', DOUBLE, UINT],
+  ['string', STRING, STRING],
+  ['bytes', BYTES, BYTES],
+  ['timestamp', TIMESTAMP, TIMESTAMP],
+  ['duration', DURATION, DURATION]
 ]
 
 function comparison(name: string, holds: (order: number) => boolean): Overload[] {
-  return COMPARED.map(([suffix, a, b]) => global(`${name}_${suffix}`, [a, b, BOOL], pair((x, y) => holds(compare(x, y)))))
+  return COMPARED.map(([suffix, a, b]) =>
+    global(
+      `${name}_${suffix}`,
+      [a, b, BOOL],
+      pair((x, y) => holds(compare(x, y)))
+    )
+  )
 }
 
 function nonzero(b: bigint, what: string): bigint {
@@ -100,32 +157,56 @@ function contains(value: Value, container: Value): boolean {
 
 function insert(map: MapValue, added: readonly (readonly [Value, Value])[]): Value {
   const entries = map instanceof Entries ? map.list() : map.keys().map((key) => [key, map.get(key) ?? null] as const)
-  for (const [key] of added) if (map.get(key) !== undefined) throw new CelError(`insert failed: key ${text.stringOf(key)} already exists`)
+  for (const [key] of added)
+    if (map.get(key) !== undefined) throw new CelError(`insert failed: key ${text.stringOf(key)} already exists`)
   return new Entries([...entries, ...added])
 }
 
 const asMap = (value: Value | undefined): MapValue => (value !== undefined && isMap(value) ? value : overload())
 const entriesOf = (map: MapValue) => map.keys().map((key) => [key, map.get(key) ?? null] as const)
 const size: Compute = ([value = null]) => BigInt(sizeOf(value))
-const one = (compute: (value: Value) => Value): Compute => ([value = null]) => compute(value)
+const one =
+  (compute: (value: Value) => Value): Compute =>
+  ([value = null]) =>
+    compute(value)
 
 const OPERATORS: Readonly<Record<string, readonly Overload[]>> = {
   '_?_:_': [global('conditional', [BOOL, A, A, A])],
   '_&&_': [global('logical_and', [BOOL, BOOL, BOOL])],
   '_||_': [global('logical_or', [BOOL, BOOL, BOOL])],
-  '!_': [global('logical_not', [BOOL, BOOL], one((value) => (typeof value === 'boolean' ? !value : overload())))],
+  '!_': [
+    global(
+      'logical_not',
+      [BOOL, BOOL],
+      one((value) => (typeof value === 'boolean' ? !value : overload()))
+    )
+  ],
   '@not_strictly_false': [global('not_strictly_false', [BOOL, BOOL])],
   '_==_': [global('equals', [A, A, BOOL], pair(equals))],
-  '_!=_': [global('not_equals', [A, A, BOOL], pair((a, b) => !equals(a, b)))],
+  '_!=_': [
+    global(
+      'not_equals',
+      [A, A, BOOL],
+      pair((a, b) => !equals(a, b))
+    )
+  ],
   '_<_': comparison('less', (order) => order < 0),
   '_<=_': comparison('less_equals', (order) => order <= 0),
   '_>_': comparison('greater', (order) => order > 0),
   '_>=_': comparison('greater_equals', (order) => order >= 0),
   '_+_': [
     ...arithmetic('add', { int: (a, b) => a + b, double: (a, b) => a + b }),
-    global('add_bytes', [BYTES, BYTES, BYTES], pair((a, b) => Buffer.concat([a as Uint8Array, b as Uint8Array]))),
+    global(
+      'add_bytes',
+      [BYTES, BYTES, BYTES],
+      pair((a, b) => Buffer.concat([a as Uint8Array, b as Uint8Array]))
+    ),
     global('add_list', [listOf(A), listOf(A), listOf(A)], pair(concat)),
-    global('add_string', [STRING, STRING, STRING], pair((a, b) => (a as string) + (b as string))),
+    global(
+      'add_string',
+      [STRING, STRING, STRING],
+      pair((a, b) => (a as string) + (b as string))
+    ),
     global('add_duration_duration', [DURATION, DURATION, DURATION], pair(time.plus)),
     global('add_duration_timestamp', [DURATION, TIMESTAMP, TIMESTAMP], pair(time.plus)),
     global('add_timestamp_duration', [TIMESTAMP, DURATION, TIMESTAMP], pair(time.plus))
@@ -140,8 +221,16 @@ const OPERATORS: Readonly<Record<string, readonly Overload[]>> = {
   '_/_': arithmetic('divide', { int: (a, b) => a / nonzero(b, 'division by zero'), double: (a, b) => a / b }),
   '_%_': arithmetic('modulo', { int: (a, b) => a % nonzero(b, 'modulus by zero') }),
   '-_': [
-    global('negate_int64', [INT, INT], one((value) => (typeof value === 'bigint' ? int(-value) : overload()))),
-    global('negate_double', [DOUBLE, DOUBLE], one((value) => (typeof value === 'number' ? -value : overload())))
+    global(
+      'negate_int64',
+      [INT, INT],
+      one((value) => (typeof value === 'bigint' ? int(-value) : overload()))
+    ),
+    global(
+      'negate_double',
+      [DOUBLE, DOUBLE],
+      one((value) => (typeof value === 'number' ? -value : overload()))
+    )
   ],
   '@in': [
     global('in_list', [A, listOf(A), BOOL], pair(contains)),
@@ -160,46 +249,106 @@ const OPERATORS: Readonly<Record<string, readonly Overload[]>> = {
     global('optional_map_optindex_optional_value', [optionalOf(mapOf(K, V)), K, optionalOf(V)])
   ],
   'cel.@mapInsert': [
-    global('@mapInsert_map_key_value', [mapOf(K, V), K, V, mapOf(K, V)], ([map, key = null, value = null]) => insert(asMap(map), [[key, value]])),
-    global('@mapInsert_map_map', [mapOf(K, V), mapOf(K, V), mapOf(K, V)], ([map, other]) => insert(asMap(map), entriesOf(asMap(other))))
+    global('@mapInsert_map_key_value', [mapOf(K, V), K, V, mapOf(K, V)], ([map, key = null, value = null]) =>
+      insert(asMap(map), [[key, value]])
+    ),
+    global('@mapInsert_map_map', [mapOf(K, V), mapOf(K, V), mapOf(K, V)], ([map, other]) =>
+      insert(asMap(map), entriesOf(asMap(other)))
+    )
   ]
 }
 
-const SIZED: readonly (readonly [string, Type])[] = [['string', STRING], ['bytes', BYTES], ['list', listOf(A)], ['map', mapOf(A, B)]]
+const SIZED: readonly (readonly [string, Type])[] = [
+  ['string', STRING],
+  ['bytes', BYTES],
+  ['list', listOf(A)],
+  ['map', mapOf(A, B)]
+]
 
 const FUNCTIONS: Readonly<Record<string, readonly Overload[]>> = {
-  size: SIZED.flatMap(([name, type]) => [global(`size_${name}`, [type, INT], size), member(`${name}_size`, [type, INT], size)]),
-  type: [global('type', [A, typeOf(A)], one((value) => new TypeValue(typeOfValue(value))))],
-  dyn: [global('to_dyn', [A, DYN], one((value) => value))],
+  size: SIZED.flatMap(([name, type]) => [
+    global(`size_${name}`, [type, INT], size),
+    member(`${name}_size`, [type, INT], size)
+  ]),
+  type: [
+    global(
+      'type',
+      [A, typeOf(A)],
+      one((value) => new TypeValue(typeOfValue(value)))
+    )
+  ],
+  dyn: [
+    global(
+      'to_dyn',
+      [A, DYN],
+      one((value) => value)
+    )
+  ],
   bool: [
-    global('bool_to_bool', [BOOL, BOOL], one((value) => value)),
+    global(
+      'bool_to_bool',
+      [BOOL, BOOL],
+      one((value) => value)
+    ),
     global('string_to_bool', [STRING, BOOL], one(text.toBool))
   ],
   bytes: [
-    global('bytes_to_bytes', [BYTES, BYTES], one((value) => value)),
-    global('string_to_bytes', [STRING, BYTES], one((value) => new Uint8Array(Buffer.from(value as string))))
+    global(
+      'bytes_to_bytes',
+      [BYTES, BYTES],
+      one((value) => value)
+    ),
+    global(
+      'string_to_bytes',
+      [STRING, BYTES],
+      one((value) => new Uint8Array(Buffer.from(value as string)))
+    )
   ],
   double: [
-    global('double_to_double', [DOUBLE, DOUBLE], one((value) => value)),
+    global(
+      'double_to_double',
+      [DOUBLE, DOUBLE],
+      one((value) => value)
+    ),
     global('int64_to_double', [INT, DOUBLE], one(text.toDouble)),
     global('string_to_double', [STRING, DOUBLE], one(text.toDouble)),
     global('uint64_to_double', [UINT, DOUBLE], one(text.toDouble))
   ],
   duration: [
-    global('duration_to_duration', [DURATION, DURATION], one((value) => value)),
-    global('int64_to_duration', [INT, DURATION], one((value) => new Duration(value as bigint))),
+    global(
+      'duration_to_duration',
+      [DURATION, DURATION],
+      one((value) => value)
+    ),
+    global(
+      'int64_to_duration',
+      [INT, DURATION],
+      one((value) => new Duration(value as bigint))
+    ),
     global('string_to_duration', [STRING, DURATION], one(time.toDuration))
   ],
   int: [
-    global('int64_to_int64', [INT, INT], one((value) => value)),
+    global(
+      'int64_to_int64',
+      [INT, INT],
+      one((value) => value)
+    ),
     global('double_to_int64', [DOUBLE, INT], one(text.toInt)),
-    global('duration_to_int64', [DURATION, INT], one((value) => (value as Duration).nanos)),
+    global(
+      'duration_to_int64',
+      [DURATION, INT],
+      one((value) => (value as Duration).nanos)
+    ),
     global('string_to_int64', [STRING, INT], one(text.toInt)),
     global('timestamp_to_int64', [TIMESTAMP, INT], one(time.seconds)),
     global('uint64_to_int64', [UINT, INT], one(text.toInt))
   ],
   string: [
-    global('string_to_string', [STRING, STRING], one((value) => value)),
+    global(
+      'string_to_string',
+      [STRING, STRING],
+      one((value) => value)
+    ),
     global('bool_to_string', [BOOL, STRING], one(text.stringOf)),
     global('bytes_to_string', [BYTES, STRING], one(text.stringOf)),
     global('double_to_string', [DOUBLE, STRING], one(text.stringOf)),
@@ -209,34 +358,94 @@ const FUNCTIONS: Readonly<Record<string, readonly Overload[]>> = {
     global('uint64_to_string', [UINT, STRING], one(text.stringOf))
   ],
   timestamp: [
-    global('timestamp_to_timestamp', [TIMESTAMP, TIMESTAMP], one((value) => value)),
-    global('int64_to_timestamp', [INT, TIMESTAMP], one((value) => time.checked((value as bigint) * 1_000_000_000n))),
+    global(
+      'timestamp_to_timestamp',
+      [TIMESTAMP, TIMESTAMP],
+      one((value) => value)
+    ),
+    global(
+      'int64_to_timestamp',
+      [INT, TIMESTAMP],
+      one((value) => time.checked((value as bigint) * 1_000_000_000n))
+    ),
     global('string_to_timestamp', [STRING, TIMESTAMP], one(time.toTimestamp))
   ],
   uint: [
-    global('uint64_to_uint64', [UINT, UINT], one((value) => value)),
+    global(
+      'uint64_to_uint64',
+      [UINT, UINT],
+      one((value) => value)
+    ),
     global('double_to_uint64', [DOUBLE, UINT], one(text.toUint)),
     global('int64_to_uint64', [INT, UINT], one(text.toUint)),
     global('string_to_uint64', [STRING, UINT], one(text.toUint))
   ],
-  contains: [member('contains_string', [STRING, STRING, BOOL], pair((a, b) => (a as string).includes(b as string)))],
-  endsWith: [member('ends_with_string', [STRING, STRING, BOOL], pair((a, b) => (a as string).endsWith(b as string)))],
-  startsWith: [member('starts_with_string', [STRING, STRING, BOOL], pair((a, b) => (a as string).startsWith(b as string)))],
+  contains: [
+    member(
+      'contains_string',
+      [STRING, STRING, BOOL],
+      pair((a, b) => (a as string).includes(b as string))
+    )
+  ],
+  endsWith: [
+    member(
+      'ends_with_string',
+      [STRING, STRING, BOOL],
+      pair((a, b) => (a as string).endsWith(b as string))
+    )
+  ],
+  startsWith: [
+    member(
+      'starts_with_string',
+      [STRING, STRING, BOOL],
+      pair((a, b) => (a as string).startsWith(b as string))
+    )
+  ],
   ...time.accessors
 }
 
 const OPTIONALS: Readonly<Record<string, readonly Overload[]>> = {
-  'optional.of': [global('optional_of', [V, optionalOf(V)], one((value) => new Optional(value)))],
-  'optional.ofNonZeroValue': [global('optional_ofNonZeroValue', [V, optionalOf(V)], one((value) => (isZero(value) ? NONE : new Optional(value))))],
+  'optional.of': [
+    global(
+      'optional_of',
+      [V, optionalOf(V)],
+      one((value) => new Optional(value))
+    )
+  ],
+  'optional.ofNonZeroValue': [
+    global(
+      'optional_ofNonZeroValue',
+      [V, optionalOf(V)],
+      one((value) => (isZero(value) ? NONE : new Optional(value)))
+    )
+  ],
   'optional.none': [global('optional_none', [optionalOf(V)], () => NONE)],
   'optional.unwrap': [global('optional_unwrap', [listOf(optionalOf(V)), listOf(V)], one(unwrap))],
   unwrapOpt: [member('optional_unwrapOpt', [listOf(optionalOf(V)), listOf(V)], one(unwrap))],
-  value: [member('optional_value', [optionalOf(V), V], one(valueOf))],
-  hasValue: [member('optional_hasValue', [optionalOf(V), BOOL], one((value) => value instanceof Optional && value.value !== undefined))],
+  value: [member('optional_value', [optionalOf(V), V], one(presentValue))],
+  hasValue: [
+    member(
+      'optional_hasValue',
+      [optionalOf(V), BOOL],
+      one((value) => value instanceof Optional && value.value !== undefined)
+    )
+  ],
   or: [member('optional_or_optional', [optionalOf(V), optionalOf(V), optionalOf(V)])],
   orValue: [member('optional_orValue_value', [optionalOf(V), V, V])],
-  first: [member('list_first', [listOf(V), optionalOf(V)], one((value) => at(value, 0)))],
-  last: [member('list_last', [listOf(V), optionalOf(V)], one((value) => at(value, -1)))]
+  first: [
+    member(
+      'list_first',
+      [listOf(V), optionalOf(V)],
+      one((value) => at(value, 0))
+    )
+  ],
+  last: [
+    member(
+      'list_last',
+      [listOf(V), optionalOf(V)],
+      one((value) => at(value, -1))
+    )
+  ]
 }
 
 function at(value: Value, index: number): Value {
@@ -244,7 +453,7 @@ function at(value: Value, index: number): Value {
   return found === undefined ? NONE : new Optional(found)
 }
 
-function valueOf(value: Value): Value {
+function presentValue(value: Value): Value {
   if (!(value instanceof Optional)) return overload()
   if (value.value === undefined) throw new CelError('optional.none() dereference')
   return value.value
@@ -252,7 +461,9 @@ function valueOf(value: Value): Value {
 
 function unwrap(value: Value): Value {
   if (!(value instanceof List)) return overload()
-  return new List(value.items.flatMap((item) => (item instanceof Optional && item.value !== undefined ? [item.value] : [])))
+  return new List(
+    value.items.flatMap((item) => (item instanceof Optional && item.value !== undefined ? [item.value] : []))
+  )
 }
 
 function isZero(value: Value): boolean {
@@ -265,4 +476,8 @@ function isZero(value: Value): boolean {
   return isMap(value) && value.size === 0
 }
 
-export const standardFunctions: readonly Readonly<Record<string, readonly Overload[]>>[] = [OPERATORS, FUNCTIONS, OPTIONALS]
+export const standardFunctions: readonly Readonly<Record<string, readonly Overload[]>>[] = [
+  OPERATORS,
+  FUNCTIONS,
+  OPTIONALS
+]

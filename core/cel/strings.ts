@@ -1,5 +1,5 @@
 /** cel-go's extended functions on strings (ext.Strings, version 2), and regular expressions. Positions count characters. */
-import { member, type Overload, global } from './declare.ts'
+import { global, member, type Overload } from './declare.ts'
 import { formatString } from './format-string.ts'
 import { findAll, findFirst, matchesPattern } from './regex.ts'
 import { BOOL, DYN, INT, listOf, STRING } from './type.ts'
@@ -77,7 +77,15 @@ function split(text: string, separator: string, most: number): List {
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
-  '\x07': '\\a', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\v': '\\v', '\\': '\\\\', '"': '\\"'
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+  '\\': '\\\\',
+  '"': '\\"'
 }
 
 function quote(text: string): string {
@@ -86,7 +94,8 @@ function quote(text: string): string {
 
 function join(list: Value, separator: string): string {
   if (!(list instanceof List)) throw new CelError('no such overload')
-  for (const item of list.items) if (typeof item !== 'string') throw new CelError(`join: invalid input: ${String(item)}`)
+  for (const item of list.items)
+    if (typeof item !== 'string') throw new CelError(`join: invalid input: ${String(item)}`)
   return list.items.join(separator)
 }
 
@@ -94,38 +103,65 @@ const text = (value: Value | undefined): string => (typeof value === 'string' ? 
 const count = (value: Value | undefined): number => Number(typeof value === 'bigint' ? value : 0n)
 
 /** strings.TrimSpace: Unicode's white space, as Go has it. */
-const trim = (value: string): string => value.replace(/^[\s\u0085]+|[\s\u0085]+$/g, '').replace(/^\ufeff+|\ufeff+$/g, '')
+const trim = (value: string): string =>
+  value.replace(/^[\s\u0085]+|[\s\u0085]+$/g, '').replace(/^\ufeff+|\ufeff+$/g, '')
 
 export const stringFunctions: Readonly<Record<string, readonly Overload[]>> = {
   charAt: [member('string_char_at_int', [STRING, INT, STRING], ([s, at]) => charAt(text(s), count(at)))],
   indexOf: [
     member('string_index_of_string', [STRING, STRING, INT], ([s, part]) => indexOf(text(s), text(part), 0)),
-    member('string_index_of_string_int', [STRING, STRING, INT, INT], ([s, part, from]) => indexOf(text(s), text(part), count(from)))
+    member('string_index_of_string_int', [STRING, STRING, INT, INT], ([s, part, from]) =>
+      indexOf(text(s), text(part), count(from))
+    )
   ],
   lastIndexOf: [
-    member('string_last_index_of_string', [STRING, STRING, INT], ([s, part]) => lastIndexOf(text(s), text(part), undefined)),
-    member('string_last_index_of_string_int', [STRING, STRING, INT, INT], ([s, part, from]) => lastIndexOf(text(s), text(part), count(from)))
+    member('string_last_index_of_string', [STRING, STRING, INT], ([s, part]) =>
+      lastIndexOf(text(s), text(part), undefined)
+    ),
+    member('string_last_index_of_string_int', [STRING, STRING, INT, INT], ([s, part, from]) =>
+      lastIndexOf(text(s), text(part), count(from))
+    )
   ],
-  lowerAscii: [member('string_lower_ascii', [STRING, STRING], ([s]) => text(s).replace(/[A-Z]+/g, (part) => part.toLowerCase()))],
-  upperAscii: [member('string_upper_ascii', [STRING, STRING], ([s]) => text(s).replace(/[a-z]+/g, (part) => part.toUpperCase()))],
+  lowerAscii: [
+    member('string_lower_ascii', [STRING, STRING], ([s]) => text(s).replace(/[A-Z]+/g, (part) => part.toLowerCase()))
+  ],
+  upperAscii: [
+    member('string_upper_ascii', [STRING, STRING], ([s]) => text(s).replace(/[a-z]+/g, (part) => part.toUpperCase()))
+  ],
   replace: [
-    member('string_replace_string_string', [STRING, STRING, STRING, STRING], ([s, old, by]) => replace(text(s), [text(old), text(by)], -1)),
-    member('string_replace_string_string_int', [STRING, STRING, STRING, INT, STRING], ([s, old, by, most]) => replace(text(s), [text(old), text(by)], count(most)))
+    member('string_replace_string_string', [STRING, STRING, STRING, STRING], ([s, old, by]) =>
+      replace(text(s), [text(old), text(by)], -1)
+    ),
+    member('string_replace_string_string_int', [STRING, STRING, STRING, INT, STRING], ([s, old, by, most]) =>
+      replace(text(s), [text(old), text(by)], count(most))
+    )
   ],
   split: [
-    member('string_split_string', [STRING, STRING, listOf(STRING)], ([s, separator]) => split(text(s), text(separator), -1)),
-    member('string_split_string_int', [STRING, STRING, INT, listOf(STRING)], ([s, separator, most]) => split(text(s), text(separator), count(most)))
+    member('string_split_string', [STRING, STRING, listOf(STRING)], ([s, separator]) =>
+      split(text(s), text(separator), -1)
+    ),
+    member('string_split_string_int', [STRING, STRING, INT, listOf(STRING)], ([s, separator, most]) =>
+      split(text(s), text(separator), count(most))
+    )
   ],
   substring: [
     member('string_substring_int', [STRING, INT, STRING], ([s, start]) => substring(text(s), count(start), undefined)),
-    member('string_substring_int_int', [STRING, INT, INT, STRING], ([s, start, end]) => substring(text(s), count(start), count(end)))
+    member('string_substring_int_int', [STRING, INT, INT, STRING], ([s, start, end]) =>
+      substring(text(s), count(start), count(end))
+    )
   ],
   trim: [member('string_trim', [STRING, STRING], ([s]) => trim(text(s)))],
-  format: [member('string_format', [STRING, listOf(DYN), STRING], ([s, args]) => formatString(text(s), args instanceof List ? args.items : []))],
+  format: [
+    member('string_format', [STRING, listOf(DYN), STRING], ([s, args]) =>
+      formatString(text(s), args instanceof List ? args.items : [])
+    )
+  ],
   'strings.quote': [global('strings_quote', [STRING, STRING], ([s]) => quote(text(s)))],
   join: [
     member('list_join', [listOf(STRING), STRING], ([list = null]) => join(list, '')),
-    member('list_join_string', [listOf(STRING), STRING, STRING], ([list = null, separator]) => join(list, text(separator)))
+    member('list_join_string', [listOf(STRING), STRING, STRING], ([list = null, separator]) =>
+      join(list, text(separator))
+    )
   ],
   matches: [
     global('matches', [STRING, STRING, BOOL], ([s, pattern]) => matchesPattern(text(s), text(pattern))),
@@ -133,7 +169,15 @@ export const stringFunctions: Readonly<Record<string, readonly Overload[]>> = {
   ],
   find: [member('string_find_string', [STRING, STRING, STRING], ([s, pattern]) => findFirst(text(s), text(pattern)))],
   findAll: [
-    member('string_find_all_string', [STRING, STRING, listOf(STRING)], ([s, pattern]) => new List(findAll(text(s), text(pattern), -1))),
-    member('string_find_all_string_int', [STRING, STRING, INT, listOf(STRING)], ([s, pattern, most]) => new List(findAll(text(s), text(pattern), count(most))))
+    member(
+      'string_find_all_string',
+      [STRING, STRING, listOf(STRING)],
+      ([s, pattern]) => new List(findAll(text(s), text(pattern), -1))
+    ),
+    member(
+      'string_find_all_string_int',
+      [STRING, STRING, INT, listOf(STRING)],
+      ([s, pattern, most]) => new List(findAll(text(s), text(pattern), count(most)))
+    )
   ]
 }

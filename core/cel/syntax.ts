@@ -34,7 +34,10 @@ export function parse(text: string): Parsed {
   return reader.problems.length > 0 ? { problems: reader.problems } : { expr }
 }
 
-const OPERAND = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+const OPERAND =
+  "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+
+const OPERATOR = /^\s*(?:==|!=|<=|>=|&&|\|\||[-+*/%<>?:.])\s*/
 
 /** In the words of cel-go's parser, as far as they can be told from what this one says. */
 function problemOf(error: unknown, text: string): SyntaxProblem {
@@ -43,7 +46,10 @@ function problemOf(error: unknown, text: string): SyntaxProblem {
     found?: string | null
     rawMessage?: string
   }
-  const offset = location?.start.offset ?? 0
+  const start = location?.start.offset ?? 0
+  // It stops before an operator whose right side is missing; cel-go names what stands there instead.
+  const operator = OPERATOR.exec(text.slice(start))?.[0] ?? ''
+  const offset = start + operator.length
   const rest = text.slice(offset)
   if (found === null || rest.trim() === '') {
     return { offset: text.length, message: `Syntax error: mismatched input '<EOF>' expecting ${OPERAND}` }
@@ -51,10 +57,12 @@ function problemOf(error: unknown, text: string): SyntaxProblem {
   const token = /^(?:[A-Za-z_]\w*|\d+|&&|\|\||[=!<>]=|.)/su.exec(rest.trimStart())?.[0] ?? rest
   const at = offset + (rest.length - rest.trimStart().length)
   const before = text.slice(0, at).trimEnd()
-  if (/^[@#$~^&|;=`\\]/.test(token)) return { offset: at, message: `Syntax error: token recognition error at: '${token}'` }
+  if (/^[@#$~^&|;=`\\]/.test(token))
+    return { offset: at, message: `Syntax error: token recognition error at: '${token}'` }
   if (before === '' || /[-+*/%<>=!&|([{,?:]$/.test(before))
     return { offset: at, message: `Syntax error: extraneous input '${token}' expecting ${OPERAND}` }
-  if (/^[)\]}]$/.test(token)) return { offset: at, message: `Syntax error: extraneous input '${token}' expecting <EOF>` }
+  if (/^[)\]}]$/.test(token))
+    return { offset: at, message: `Syntax error: extraneous input '${token}' expecting <EOF>` }
   return {
     offset: at,
     message: rawMessage?.startsWith('found') === false ? `Syntax error: ${rawMessage}` : mismatched(token)
@@ -85,7 +93,8 @@ function withoutOptionals(text: string): Marks {
   const selections = new Set<number>()
   if (!text.includes('?')) return { plain: text, frames, selections }
   const open: { frame: Frame; element: number }[] = []
-  const plain = [...text].length === text.length ? text.split('') : Array.from({ length: text.length }, (_, i) => text.charAt(i))
+  const plain =
+    [...text].length === text.length ? text.split('') : Array.from({ length: text.length }, (_, i) => text.charAt(i))
   let last = { token: '', offset: -1 }
   for (let i = 0; i < text.length; ) {
     const end = skipped(text, i)

@@ -66,7 +66,8 @@ export function toInt(value: Value): bigint {
     return BigInt(Math.trunc(value))
   }
   if (typeof value !== 'string') return cannot(value, 'int')
-  if (!/^[-+]?\d+$/.test(value)) throw new CelError(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
+  if (!/^[-+]?\d+$/.test(value))
+    throw new CelError(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
   const read = BigInt(value.replace(/^\+/, ''))
   if (read < -(2n ** 63n) || read >= 2n ** 63n)
     throw new CelError(`strconv.ParseInt: parsing ${JSON.stringify(value)}: value out of range`)
@@ -97,9 +98,13 @@ export function anyText(value: Value): string {
   if (value === null) return 'null'
   if (value instanceof List) return `[${value.items.map(anyText).join(', ')}]`
   if (value instanceof TypeValue) return value.type.name
-  if (value instanceof Optional) return value.value === undefined ? 'optional.none()' : `optional(${anyText(value.value)})`
+  if (value instanceof Optional)
+    return value.value === undefined ? 'optional.none()' : `optional(${anyText(value.value)})`
   if (isMap(value)) {
-    return `{${value.keys().map((key) => `${anyText(key)}: ${anyText(value.get(key) ?? null)}`).join(', ')}}`
+    return `{${value
+      .keys()
+      .map((key) => `${anyText(key)}: ${anyText(value.get(key) ?? null)}`)
+      .join(', ')}}`
   }
   return typeof value === 'object' && 'opaque' in value ? value.opaque : stringOf(value)
 }

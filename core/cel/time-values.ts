@@ -69,8 +69,8 @@ export function toTimestamp(value: Value): Value {
 const UNITS: Readonly<Record<string, bigint>> = {
   ns: 1n,
   us: 1_000n,
-  'µs': 1_000n,
-  'μs': 1_000n,
+  µs: 1_000n,
+  μs: 1_000n,
   ms: 1_000_000n,
   s: SECOND,
   m: 60n * SECOND,
@@ -79,7 +79,10 @@ const UNITS: Readonly<Record<string, bigint>> = {
 
 /** As Go's time.ParseDuration; undefined: it is none. */
 export function parseDuration(text: string): Duration | undefined {
-  const match = /^([-+]?)(0|(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h)(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*)$/.exec(text)
+  const match =
+    /^([-+]?)(0|(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h)(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*)$/.exec(
+      text
+    )
   if (match === null) return undefined
   const [, sign, rest = ''] = match
   let nanos = 0n

@@ -58,3 +58,24 @@ export interface StructField {
   readonly optional: boolean
   readonly offset: number
 }
+
+/** The expressions right below one. */
+export function childrenOf(expr: Expr): readonly Expr[] {
+  switch (expr.kind) {
+    case 'const':
+    case 'ident':
+      return []
+    case 'select':
+      return [expr.operand]
+    case 'call':
+      return expr.target === undefined ? expr.args : [expr.target, ...expr.args]
+    case 'list':
+      return expr.elements
+    case 'map':
+      return expr.entries.flatMap(({ key, value }) => [key, value])
+    case 'struct':
+      return expr.fields.map(({ value }) => value)
+    case 'fold':
+      return [expr.range, expr.init, expr.condition, expr.step, expr.result]
+  }
+}

@@ -174,7 +174,6 @@ export function typeName(value: Value): string {
   return isOpaque(value) ? value.opaque : (value.struct ?? 'map')
 }
 
-
 /** The number of code points. */
 export function textSize(text: string): number {
   let size = text.length
