@@ -13,6 +13,7 @@ import { bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
 import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
 import type { Api } from '../api/server.ts'
+import { SERVING_CERTIFICATE_PATH, servingCertificate } from '../api/serving-certificate.ts'
 import { type AskSts, stsTokens } from '../api/sts-authn.ts'
 import { awsOutside } from './aws-clients.ts'
 import { type CloudConfig, cloudConfig, type Environment } from './config.ts'
@@ -97,7 +98,7 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     addresses,
     tokens,
     kubelet: createRelay(relay),
-    paths: relayPaths(relay),
+    paths: { ...relayPaths(relay), [SERVING_CERTIFICATE_PATH]: { post: servingCertificate(keys) } },
     authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),
     ...(config.endpoint === undefined ? {} : { address: new URL(config.endpoint).host })
   })
