@@ -3,10 +3,12 @@ import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { POD_CIDR } from '../../core/cluster-network.ts'
 import { kindTable } from '../../core/kinds/table.ts'
+import { dynamoGlance } from '../../store/backends/dynamodb-glance.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
 import { dynamoClient } from '../cloud/aws-clients.ts'
 import { type Cloud, warmCloud } from '../cloud/cloud.ts'
+import { rests } from '../cloud/rest.ts'
 import type { ReconcilerConfig, ServedKind } from './controller.ts'
 import { controllers } from './controllers/registry.ts'
 import { doorbell } from './doorbell.ts'
@@ -62,7 +64,12 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
     leases: dynamoLeases({ client: dynamoClient(), table: config.table, ports }),
     timers: sqsQueue(sqs, environment.WHERRY_TIMERS_URL ?? ''),
     dead: sqsQueue(sqs, environment.WHERRY_DEAD_URL ?? ''),
-    version: environment.WHERRY_VERSION ?? ''
+    version: environment.WHERRY_VERSION ?? '',
+    rests: rests({
+      glance: dynamoGlance({ client: dynamoClient(), table: config.table, ports }),
+      resource: 'nodes',
+      isEmpty: async () => (await store.list('nodes', { limit: 1 })).entries.length === 0
+    })
   })
 }
 
