@@ -43,16 +43,16 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'small',
-    title: '3 nodes, 30 pods, one rollout of them all an hour',
+    title: '3 nodes, 30 pods in 3 Deployments, one of which is rolled each hour',
     nodes: 3,
-    deployments: 1,
-    pods: 30,
+    deployments: 3,
+    pods: 10,
     minutes: 60,
     rollout: true
   },
   {
     name: 'large',
-    title: '100 nodes, 1,000 pods, one rollout of 100 pods an hour',
+    title: '100 nodes, 1,000 pods in 10 Deployments, one of which is rolled each hour',
     nodes: 100,
     deployments: 10,
     pods: 100,

@@ -17,7 +17,7 @@ const LOUD = { ...silentLog, warn, error: warn }
 
 /** Milliseconds of quiet after which time jumps: agents read small files meanwhile. */
 const QUIET_MS = 4
-/** A jump is no longer than this, in milliseconds, so that what a timer sets off is seen before the next. */
+/** When the scenario begins. */
 const START = Date.UTC(2026, 0, 1)
 
 export class JumpingClock implements Clock {
@@ -27,11 +27,9 @@ export class JumpingClock implements Clock {
   private readonly began = performance.now()
   private readonly pending = new Set<Pending>()
 
-  now(): number {
-    return Math.floor(START + performance.now() - this.began + this.offset)
-  }
+  readonly now = (): number => Math.floor(START + performance.now() - this.began + this.offset)
 
-  after(delayMs: number, callback: () => void): Timer {
+  readonly after = (delayMs: number, callback: () => void): Timer => {
     const timer = { due: this.now() + Math.max(0, delayMs), callback }
     this.pending.add(timer)
     return { cancel: () => this.pending.delete(timer) }

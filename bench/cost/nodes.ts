@@ -1,4 +1,5 @@
 /** Real node agents over a runtime that only pretends, each with its queue: what they ask the API is what agents ask. */
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -76,6 +77,8 @@ export async function startNode(world: World, number: number): Promise<CostNode>
     close: async () => {
       end.abort()
       await agent.close()
+      // The agent keeps pods' secrets in memory: a mount that outlives it.
+      spawnSync('umount', ['-l', join(folder, 'volatile')])
       rmSync(folder, { recursive: true, force: true })
     }
   }

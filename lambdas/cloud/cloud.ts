@@ -9,6 +9,7 @@ import type { Ports } from '../../core/ports.ts'
 import { systemPorts } from '../../core/system-ports.ts'
 import type { Backend } from '../../store/backend.ts'
 import { Store } from '../../store/store.ts'
+import { authorizeNode } from '../api/authz-node.ts'
 import { bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
 import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
@@ -99,7 +100,12 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     tokens,
     kubelet: createRelay(relay),
     paths: { ...relayPaths(relay), [SERVING_CERTIFICATE_PATH]: { post: servingCertificate(keys) } },
-    authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),
+    authorizer: (rbac) =>
+      freshAuthorizer(rbac, {
+        news,
+        lost: () => outside.lost?.(),
+        apart: (attributes) => authorizeNode(attributes, store)
+      }),
     ...(config.endpoint === undefined ? {} : { address: new URL(config.endpoint).host })
   })
   return {

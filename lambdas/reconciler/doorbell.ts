@@ -29,9 +29,9 @@ export function doorbell(bell: Bell): Controller {
     name: 'doorbell',
     watches: { '*': ringsOf },
     start: async () => [],
-    reconcile: async (key, { reader }) => {
+    reconcile: async (key, { client }) => {
       const [name = '', resources = ''] = key.split(' ')
-      const node = await reader.find(nodes, { name })
+      const node = await client.find(nodes, { name })
       const url = node?.metadata.annotations?.[QUEUE_URL]
       if (url !== undefined) await bell.ring(url, { resources: resources.split(',') })
       return undefined
