@@ -2,22 +2,19 @@
  * AWS on this machine: DynamoDB Local (Java, from Maven) and ministack (Python, from PyPI), each fetched once into
  * .cache/emulators and run as a process on the loopback that ends with the test's process, however that ends.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { promisify } from 'node:util'
+import { fetched, fetchWith } from '../../cli/emulator/fetched.ts'
+import { ministack } from '../../cli/emulator/ministack.ts'
 
 const DYNAMODB_LOCAL = '2.6.1'
-const MINISTACK = '1.5.33'
 const MAVEN_DEPENDENCY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies'
 const START_TIMEOUT_MS = 60_000
-
-const cache = join(import.meta.dirname, '..', '..', '.cache', 'emulators')
-const run = promisify(execFile)
 
 export interface Emulator {
   /** "http://127.0.0.1:PORT" */
@@ -45,32 +42,11 @@ export function lacksForEmulator(name: EmulatorName): string | undefined {
 /** Fetches it first where that was not done yet. Resolves when it answers. */
 export async function startEmulator(name: EmulatorName): Promise<Emulator> {
   const port = await freePort()
-  if (name === 'ministack') {
-    const folder = await fetched(`ministack-${MINISTACK}`, fetchMinistack)
-    const environment = { BIND_HOST: '127.0.0.1', GATEWAY_PORT: String(port), LOG_LEVEL: 'WARNING' }
-    return await start({ port, command: [join(folder, 'bin', 'python'), '-m', 'ministack'], environment })
-  }
+  if (name === 'ministack') return await start({ port, ...(await ministack({ host: '127.0.0.1', port })) })
   const folder = await fetched(`dynamodb-local-${DYNAMODB_LOCAL}`, fetchDynamoDbLocal)
   const main = ['-cp', join(folder, '*'), 'com.amazonaws.services.dynamodbv2.local.main.ServerRunner']
   const options = ['-inMemory', '-disableTelemetry', '-port', String(port)]
   return await start({ port, command: ['java', `-Djava.library.path=${folder}`, ...main, ...options], environment: {} })
-}
-
-/** The folder of that name in the cache, made by `make` where it is not there: whole or not at all. */
-async function fetched(name: string, make: (folder: string) => Promise<void>): Promise<string> {
-  const folder = join(cache, name)
-  if (existsSync(folder)) return folder
-  await mkdir(cache, { recursive: true })
-  const fresh = await mkdtemp(`${folder}.`)
-  try {
-    await make(fresh)
-    await rename(fresh, folder)
-  } catch (error) {
-    await rm(fresh, { recursive: true, force: true })
-    // Another test may have been quicker.
-    if (!existsSync(folder)) throw error
-  }
-  return folder
 }
 
 async function fetchDynamoDbLocal(folder: string): Promise<void> {
@@ -82,7 +58,7 @@ async function fetchDynamoDbLocal(folder: string): Promise<void> {
 <artifactId>emulators</artifactId><version>1</version><packaging>pom</packaging>
 <dependencies><dependency>${dependency}</dependency></dependencies></project>`
   )
-  await run('mvn', [
+  await fetchWith('mvn', [
     '-q',
     '-B',
     '-f',
@@ -91,12 +67,6 @@ async function fetchDynamoDbLocal(folder: string): Promise<void> {
     `-DoutputDirectory=${folder}`,
     '-DincludeScope=runtime'
   ])
-}
-
-/** The environment's own python finds its packages wherever the folder is moved to. */
-async function fetchMinistack(folder: string): Promise<void> {
-  await run('python3', ['-m', 'venv', folder])
-  await run(join(folder, 'bin', 'python'), ['-m', 'pip', 'install', '-q', `ministack==${MINISTACK}`])
 }
 
 interface Start {
