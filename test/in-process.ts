@@ -29,15 +29,18 @@ export interface InProcess {
   pass(ms: number, stepMs?: number): Promise<void>
   /** Nobody controls while `meanwhile` runs. */
   restartControllers(meanwhile: () => Promise<void>): Promise<void>
+  /** A second set of controllers beside the first, as two functions that run at once. */
+  startBeside(): Reconciler
   /** Throws where a controller is left with a key that fails. */
   stop(): Promise<void>
 }
 
-export async function startInProcess(config: Partial<ReconcilerConfig> = {}): Promise<InProcess> {
+export async function startInProcess(config: Partial<ReconcilerConfig> = {}, nodeAgents = false): Promise<InProcess> {
   const ports = fakePorts()
   const indexes = new Map(kinds.map(({ storage, rules }) => [storage, rules.indexes ?? {}]))
   const store = new Store({ backend: new MemoryBackend(), ports, indexes: (resource) => indexes.get(resource) })
-  await bootstrap({ store, ports, addresses: DEFAULT_ADDRESSES, endpoint: { address: '10.0.0.1', port: 6443 } })
+  const endpoint = { address: '10.0.0.1', port: 6443 }
+  await bootstrap({ store, ports, addresses: DEFAULT_ADDRESSES, endpoint, nodeAgents })
   const authorizer = await createAuthorizer(store)
   const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer })
   const api = createApi({ store, ports, authorizer, admission, effects: admissionEffects, kinds })
@@ -69,6 +72,7 @@ export async function startInProcess(config: Partial<ReconcilerConfig> = {}): Pr
     get reconciler() {
       return reconciler
     },
+    startBeside: start,
     restartControllers: async (meanwhile) => {
       await reconciler.stop()
       await meanwhile()

@@ -1,4 +1,5 @@
 /** GET with watch: changes as lines, each made once and shared by all who watch in the same form. */
+import { CAUGHT_UP } from '../../core/client.ts'
 import { ApiError } from '../../core/errors.ts'
 import type { ApiResponse, WatchEventType, WatchLine } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
@@ -58,7 +59,8 @@ async function* lines(watcher: Watcher): AsyncGenerator<Lines, void, undefined> 
   if (at.request.signal?.aborted === true) abort()
   try {
     const from = yield* initial(watcher)
-    yield* follow(watcher, { from, signal: stop.signal, endsAt })
+    if (settings.untilNow) yield* catchUp(watcher, from, stop.signal)
+    else yield* follow(watcher, { from, signal: stop.signal, endsAt })
   } catch (error) {
     if (stop.signal.aborted) return
     if (!(error instanceof ApiError)) context.ports.log.error({ error }, 'a watch failed')
@@ -101,6 +103,23 @@ async function* follow(
     const batch = events === undefined ? [view.bookmark(changes.position)] : linesOf(events, selection, view)
     if (batch.length > 0) yield batch
   }
+}
+
+/** For clients who are told by other means that there is something new, and hold no stream meanwhile. */
+async function* catchUp(
+  { at, context, selection, view }: Watcher,
+  from: number,
+  signal: AbortSignal
+): AsyncGenerator<Lines, void, undefined> {
+  const { prefix } = selection.store
+  const until = await context.store.version(at.kind.storage)
+  const scope = prefix === undefined ? {} : { prefix }
+  const changes = context.store.watch(at.kind.storage, { from, until, signal, ...scope })
+  for await (const events of changes) {
+    const batch = linesOf(events, selection, view)
+    if (batch.length > 0) yield batch
+  }
+  if (!signal.aborted) yield [view.bookmark(changes.position, { [CAUGHT_UP]: 'true' })]
 }
 
 /** The changes; undefined whenever it is time for a bookmark. */

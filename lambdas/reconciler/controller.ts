@@ -19,7 +19,12 @@ export interface ReconcilerConfig {
   readonly caCertificate: string
   /** Every resource that is served now, one version of each; the garbage collector and namespaces' deletion use it. */
   readonly kinds: () => readonly ServedKind[] | Promise<readonly ServedKind[]>
-  /** A node whose lease is not renewed for so long is not ready (--node-monitor-grace-period). Default 40,000 ms. */
+  /** The range that nodes get theirs from (--cluster-cidr with --allocate-node-cidrs). Default: nodes come with theirs. */
+  readonly podCIDR?: string
+  /**
+   * A node whose lease is not renewed for so long is not ready (--node-monitor-grace-period). Default: as long as the
+   * lease itself says (leaseDurationSeconds), or 40,000 ms.
+   */
   readonly nodeMonitorGraceMs?: number
   /** A node that never renewed a lease (--node-startup-grace-period). Default 60,000 ms. */
   readonly nodeStartupGraceMs?: number

@@ -7,12 +7,13 @@ import { unpack } from './compression.ts'
  *
  *     p                    s                  attributes
  *     RESOURCE             KEY                v version, a written at (ms); live: b JSON | c chunks; dead: d, x
- *     log#RESOURCE         VERSION            t type, k key, r replaced, a, x; b JSON | c chunks; q previous JSON | qc chunks
+ *     LOG#RESOURCE         VERSION            t type, k key, r replaced, a, x; b JSON | c chunks; q previous JSON | qc chunks
  *     chunk#RESOURCE       VERSION#I          b; x once its object was replaced. "VERSION#pI": of the previous JSON
  *     index#RESOURCE#TERM  KEY
  *     counter#RESOURCE     counter            n reserved, f checkpoint, a last reservation, t last store of f (ms)
  *     resources            RESOURCE
  *
+ * LOG is "log", "own-log" or "quiet-log": the functions on the table's stream tell by it what concerns them.
  * VERSION has 16 digits and sorts as the number. JSON is packed (compression.ts). `x` is when DynamoDB may expire the
  * item, in seconds since 1970 (the table's TTL attribute); it does so within days, so readers look at `x` themselves.
  */
@@ -39,7 +40,24 @@ export function objectKey(resource: string, key: string): Key {
 }
 
 export function logKey(resource: string, version: number): Key {
-  return itemKey(`log#${resource}`, digits(version))
+  return itemKey(logPartition(resource), digits(version))
+}
+
+/** What changes often and means nothing to any controller: no function is woken for it. */
+const QUIET = new Set(['events', 'events.k8s.io/events', 'coordination.k8s.io/leases'])
+/** Wherry's own bookkeeping (node ledgers, addresses): not the controllers' business. */
+const OWN = 'internal.wherry.dev/'
+const LOG = /^(?:own-|quiet-)?log#(.+)$/
+
+export function logPartition(resource: string): string {
+  const log = QUIET.has(resource) ? 'quiet-log' : resource.startsWith(OWN) ? 'own-log' : 'log'
+  return `${log}#${resource}`
+}
+
+/** The record of the log that is kept under these keys; undefined: they are those of something else. */
+export function recordAt(p: string, s: string): { readonly resource: string; readonly version: number } | undefined {
+  const resource = LOG.exec(p)?.[1]
+  return resource === undefined || !/^\d{16}$/.test(s) ? undefined : { resource, version: Number(s) }
 }
 
 export function chunkKey(resource: string, chunk: string): Key {

@@ -75,11 +75,13 @@ async function reconcile(name: string, since: number, context: ControllerContext
   const node = await client.find(nodes, { name })
   if (node === undefined) return undefined
   const now = ports.clock.now()
+  const lease = await client.find(leases, { namespace: LEASES, name })
+  const promised = lease?.spec?.leaseDurationSeconds
   const wait = lostIn(node, {
-    lease: await client.find(leases, { namespace: LEASES, name }),
+    lease,
     since,
     now,
-    graceMs: config.nodeMonitorGraceMs ?? GRACE_MS,
+    graceMs: config.nodeMonitorGraceMs ?? (promised === undefined ? GRACE_MS : promised * 1000),
     startupGraceMs: config.nodeStartupGraceMs ?? STARTUP_GRACE_MS
   })
   const judged = wait <= 0 ? await markLost(node, context) : node

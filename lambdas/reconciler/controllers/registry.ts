@@ -6,6 +6,7 @@ import { endpointsController } from './endpoints.ts'
 import { endpointSliceController } from './endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { namespaceController } from './namespace.ts'
+import { nodeIpamController } from './node-ipam.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
@@ -25,6 +26,7 @@ export function controllers(): Controller[] {
     serviceAccountController(),
     rootCaController(),
     garbageCollector(),
+    nodeIpamController(),
     nodeLifecycleController(),
     taintEvictionController(),
     podGarbageCollector(),
