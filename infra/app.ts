@@ -54,7 +54,7 @@ new ControlPlane(stack, 'ControlPlane', {
   state,
   adminArn: settings.adminArn ?? stack.formatArn({ service: 'iam', region: '', resource: 'root' }),
   streaming: settings.streaming,
-  code: functionCode,
+  code: await functionCode(),
   ...(nodes === undefined ? {} : { nodes }),
   ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint })
 })

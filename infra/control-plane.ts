@@ -116,7 +116,7 @@ export class ControlPlane extends Construct {
           description: `Kubernetes API ${of}`,
           timeout: streaming ? STREAMED : BUFFERED,
           memorySize: API_MEMORY_MB,
-          environment: { ...environment, WHERRY_STREAMING: streaming ? '1' : '0' }
+          environment: { ...environment, WHERRY_STREAMING: String(streaming) }
         },
         reconciler: { description: `Controllers ${of}`, ...limits(reconcilerTriggers), environment },
         scheduler: { description: `Scheduler ${of}`, ...limits(schedulerTriggers), environment }
@@ -173,6 +173,9 @@ export class ControlPlane extends Construct {
     for (const [rule, reason] of Object.entries(reasons)) {
       Validations.of(api).acknowledge({ id: `AwsSolutions-${rule}`, reason })
     }
+    // Its own output would have a name that nobody knows.
+    api.node.tryRemoveChild('Endpoint')
+    new CfnOutput(this, 'ApiId', { value: api.restApiId }).overrideLogicalId('ApiId')
     // Without the slash at its end.
     return endpoint ?? api.urlForPath('/').slice(0, -1)
   }
