@@ -1,12 +1,31 @@
-/** The clients of AWS that a function needs, as ports. */
+/** What the control plane asks of AWS. */
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import type { Parameters } from './keys.ts'
+import type { Ports } from '../../core/ports.ts'
+import { DynamoBackend } from '../../store/backends/dynamodb.ts'
+import { DynamoRelay } from '../../store/backends/dynamodb-relay.ts'
+import type { Outside } from './cloud.ts'
+import type { CloudConfig } from './config.ts'
 
 /** Milliseconds. A request that AWS does not answer is tried again well before the function's own time is over. */
 const CONNECT_MS = 2_000
 const ANSWER_MS = 6_000
 
 /** Credentials, region and an emulator's endpoint come from the environment. */
+export function awsOutside({ table, retentionMs }: CloudConfig, ports: Ports): Outside {
+  const client = dynamoClient()
+  const ssm = once(async () => (await import('./ssm.ts')).ssmParameters())
+  const ring = once(async () => (await import('./sqs.ts')).sqsRing())
+  return {
+    backend: new DynamoBackend({ client, table, ports, retentionMs }),
+    pieces: new DynamoRelay({ client, table, ports }),
+    parameters: {
+      get: async (name) => await (await ssm()).get(name),
+      create: async (name, value) => await (await ssm()).create(name, value)
+    },
+    ring: async (queueUrl, message) => await (await ring())(queueUrl, message)
+  }
+}
+
 export function dynamoClient(): DynamoDBClient {
   return new DynamoDBClient({
     maxAttempts: 4,
@@ -20,36 +39,10 @@ export function dynamoClient(): DynamoDBClient {
   })
 }
 
-/** Loaded when asked: two calls at a cold start. */
-export function ssmParameters(): Parameters {
-  const open = async () => {
-    const ssm = await import('@aws-sdk/client-ssm')
-    return { ssm, client: new ssm.SSMClient({}) }
-  }
-  let opened: ReturnType<typeof open> | undefined
-  const client = () => {
-    opened ??= open()
-    return opened
-  }
-  return {
-    async get(name) {
-      const { ssm, client: at } = await client()
-      try {
-        const { Parameter } = await at.send(new ssm.GetParameterCommand({ Name: name, WithDecryption: true }))
-        return Parameter?.Value
-      } catch (error) {
-        if (error instanceof ssm.ParameterNotFound) return undefined
-        throw error
-      }
-    },
-    async create(name, value) {
-      const { ssm, client: at } = await client()
-      const parameter = { Name: name, Value: value, Type: ssm.ParameterType.SECURE_STRING, Overwrite: false }
-      try {
-        await at.send(new ssm.PutParameterCommand({ ...parameter, Tier: ssm.ParameterTier.STANDARD }))
-      } catch (error) {
-        if (!(error instanceof ssm.ParameterAlreadyExists)) throw error
-      }
-    }
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
   }
 }

@@ -8,14 +8,12 @@ import { kindTable } from '../../core/kinds/table.ts'
 import type { Ports } from '../../core/ports.ts'
 import { systemPorts } from '../../core/system-ports.ts'
 import type { Backend } from '../../store/backend.ts'
-import { DynamoBackend } from '../../store/backends/dynamodb.ts'
 import { Store } from '../../store/store.ts'
-import { internalError } from '../api/answers.ts'
 import { bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
-import type { Kubelet } from '../api/kubelet.ts'
+import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
 import type { Api } from '../api/server.ts'
-import { dynamoClient, ssmParameters } from './aws-clients.ts'
+import { awsOutside } from './aws-clients.ts'
 import { type CloudConfig, cloudConfig, type Environment } from './config.ts'
 import { FOLLOWED, freshAuthorizer } from './fresh.ts'
 import { type CloudKeys, openCloudKeys, type Parameters } from './keys.ts'
@@ -39,6 +37,9 @@ export interface Cloud {
 export interface Outside {
   readonly backend: Backend
   readonly parameters: Parameters
+  /** Where streams out of nodes lie on their way, and how a node is told to begin one. */
+  readonly pieces: RelayPieces
+  readonly ring: RelayOptions['ring']
   /** Told when what this process keeps in memory is of no use any more: it opens the cloud anew. */
   readonly lost?: () => void
 }
@@ -64,7 +65,7 @@ async function open(environment: Environment): Promise<Cloud> {
   const lost = () => {
     warm = undefined
   }
-  return await openCloud(config, ports, { ...aws(config, ports), lost })
+  return await openCloud(config, ports, { ...awsOutside(config, ports), lost })
 }
 
 /** Everything opened; a warm function keeps it. Makes what a cluster starts with where nobody has done so yet. */
@@ -78,13 +79,14 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     store.follow(FOLLOWED),
     bootstrapOnce({ store, ports, addresses, endpoint: API_PROXY, nodeAgents: true })
   ])
-  const kubelet = unreachable()
+  const relay = { store, ports, pieces: outside.pieces, ring: outside.ring }
   const { api, close } = await composeApi({
     store,
     ports,
     keys,
     addresses,
-    kubelet,
+    kubelet: createRelay(relay),
+    paths: relayPaths(relay),
     authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),
     ...(config.endpoint === undefined ? {} : { address: new URL(config.endpoint).host })
   })
@@ -99,24 +101,7 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     controllerClient: (name) => controllerClient(api, name),
     close: async () => {
       close()
-      kubelet.close()
       await store.close()
     }
-  }
-}
-
-/** Nothing connects to a node. */
-function unreachable(): Kubelet {
-  const refuse = async (): Promise<never> => {
-    throw internalError('nodes of a cluster on AWS cannot be reached')
-  }
-  return { get: refuse, connection: refuse, close: () => {} }
-}
-
-function aws(config: CloudConfig, ports: Ports): Outside {
-  const { table, retentionMs } = config
-  return {
-    backend: new DynamoBackend({ client: dynamoClient(), table, ports, retentionMs }),
-    parameters: ssmParameters()
   }
 }
