@@ -7,12 +7,14 @@ export class EventChange implements Change {
   readonly resource: string
   readonly key: string
   readonly type: StoreEvent['type']
+  readonly version: number
   private readonly event: StoreEvent
 
   constructor(event: StoreEvent) {
     this.resource = event.entry.resource
     this.key = event.entry.key
     this.type = event.type
+    this.version = event.version
     this.event = event
   }
 
