@@ -31,7 +31,7 @@ Tags.of(assets).add(CLUSTER_TAG, names.cluster)
 
 const stack = new ClusterStack(app, {
   settings,
-  code: await functionCode(),
+  functions: await functionCode(),
   stack: {
     ...env,
     synthesizer: new CliCredentialsStackSynthesizer({

@@ -1,15 +1,15 @@
 import { Fn, RemovalPolicy, Stack, type StackProps, Tags } from 'aws-cdk-lib'
-import type { Code } from 'aws-cdk-lib/aws-lambda'
 import type { Construct } from 'constructs'
 import { ControlPlane } from './control-plane.ts'
-import { CLUSTER_TAG, clusterNames, type FunctionName } from './names.ts'
+import type { FunctionCode } from './functions.ts'
+import { CLUSTER_TAG, clusterNames } from './names.ts'
 import { Nodes } from './nodes.ts'
 import type { Settings } from './settings.ts'
 import { State } from './state.ts'
 
 export interface ClusterStackProps {
   readonly settings: Settings
-  readonly code: (name: FunctionName) => Code
+  readonly functions: FunctionCode
   readonly stack?: StackProps
 }
 
@@ -17,7 +17,7 @@ export interface ClusterStackProps {
 export class ClusterStack extends Stack {
   private readonly zones: number
 
-  constructor(scope: Construct, { settings, code, stack }: ClusterStackProps) {
+  constructor(scope: Construct, { settings, functions, stack }: ClusterStackProps) {
     const names = clusterNames(settings.name)
     super(scope, names.stack, {
       ...stack,
@@ -32,7 +32,7 @@ export class ClusterStack extends Stack {
       state,
       adminArn: adminArn ?? this.formatArn({ service: 'iam', region: '', resource: 'root' }),
       streaming,
-      code,
+      ...functions,
       ...(nodes === undefined ? {} : { nodes }),
       ...(endpoint === undefined ? {} : { endpoint })
     })

@@ -39,6 +39,11 @@ export interface ControlPlaneProps {
    * @default API Gateway's
    */
   readonly endpoint?: string
+  /**
+   * Of the code: when it changes, the reconciler looks at everything again, as a program does that was started anew.
+   * @default ""
+   */
+  readonly version?: string
   /** @default RetentionDays.TWO_WEEKS */
   readonly logRetention?: RetentionDays
 }
@@ -80,10 +85,14 @@ export class ControlPlane extends Construct {
     for (const { role } of Object.values(this.functions)) this.allowCommon(role, props)
     this.endpoint = this.makeApi(props)
     const { api, reconciler, scheduler } = this.functions
-    if (nodes !== undefined) nodes.allowLaunching(reconciler.role)
-    for (const { function: fn } of nodes === undefined ? [] : [api, reconciler, scheduler]) {
-      fn.addEnvironment('WHERRY_NODE_ROLE_ARN', nodes?.role.roleArn ?? '')
+    if (nodes !== undefined) {
+      nodes.allowLaunching(reconciler.role)
+      reconciler.function.addEnvironment('WHERRY_NODES', nodes.settings())
+      for (const name of FUNCTION_NAMES) {
+        this.functions[name].function.addEnvironment('WHERRY_NODE_ROLE_ARN', nodes.role.roleArn)
+      }
     }
+    allow(reconciler.role, 'SendDeadLetters', { actions: ['sqs:SendMessage'], resources: [this.dead.queueArn] })
     state.allowStream(reconciler.role)
     state.allowStream(scheduler.role)
     this.trigger('Reconciler', reconciler, reconcilerTriggers)
@@ -101,7 +110,8 @@ export class ControlPlane extends Construct {
   }
 
   private makeFunctions(props: ControlPlaneProps): Record<FunctionName, ClusterFunction> {
-    const { names, state, adminArn, code, streaming = true, logRetention = RetentionDays.TWO_WEEKS } = props
+    const { names, state, adminArn, code, streaming = true, version = '' } = props
+    const { logRetention = RetentionDays.TWO_WEEKS } = props
     const environment = {
       WHERRY_CLUSTER: names.cluster,
       WHERRY_TABLE: state.table.tableName,
@@ -118,7 +128,11 @@ export class ControlPlane extends Construct {
           memorySize: API_MEMORY_MB,
           environment: { ...environment, WHERRY_STREAMING: String(streaming) }
         },
-        reconciler: { description: `Controllers ${of}`, ...limits(reconcilerTriggers), environment },
+        reconciler: {
+          description: `Controllers ${of}`,
+          ...limits(reconcilerTriggers),
+          environment: { ...environment, WHERRY_DEAD_URL: this.dead.queueUrl, WHERRY_VERSION: version }
+        },
         scheduler: { description: `Scheduler ${of}`, ...limits(schedulerTriggers), environment }
       }[name]
       const common = { functionName: names.functions[name], code: code(name), logRetention }

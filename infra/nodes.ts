@@ -43,6 +43,10 @@ export interface NodesProps {
   readonly pullFromEcr?: boolean
   /** Lets you open a shell on a node through Systems Manager. @default false */
   readonly sessionManager?: boolean
+  /** Instance types that may be launched: names, or beginnings before a "*". */
+  readonly types: readonly string[]
+  /** Never more instances than this. */
+  readonly limit: number
 }
 
 export type Architecture = 'arm64' | 'x86_64'
@@ -65,10 +69,12 @@ export class Nodes extends Construct {
   readonly role: Role
   readonly launchTemplate: LaunchTemplate
   private readonly names: ClusterNames
+  private readonly props: NodesProps
 
   constructor(scope: Construct, id: string, props: NodesProps) {
     super(scope, id)
     this.names = props.names
+    this.props = props
     this.vpc = (props.vpc ?? this.makeVpc(props.zones ?? 2)) as IVpc
     this.securityGroups = this.makeSecurityGroups()
     this.role = this.makeRole(props)
@@ -132,6 +138,16 @@ export class Nodes extends Construct {
       ],
       why: "Debian's public parameters, of which the template names one"
     })
+  }
+
+  /** WHERRY_NODES, as docs/adr/0006-aws.md has it. Written by hand: names of zones are known only when it is deployed. */
+  settings(): string {
+    const { types, limit: maxNodes, diskSize: diskGib = 20, architecture: arch = 'arm64' } = this.props
+    const subnets = this.vpc.publicSubnets.map((subnet) => `"${subnet.availabilityZone}":"${subnet.subnetId}"`)
+    const zones = this.vpc.publicSubnets.map((subnet) => `"${subnet.availabilityZone}"`)
+    const rest = JSON.stringify({ arch, types, maxNodes, diskGib }).slice(1)
+    const template = this.launchTemplate.launchTemplateId ?? ''
+    return `{"template":"${template}","subnets":{${subnets.join()}},"zones":[${zones.join()}],${rest}`
   }
 
   private makeVpc(zones: number): Vpc {
