@@ -102,8 +102,14 @@ function impliedIndex(
   return node === undefined || node.value === '' ? undefined : { name: 'node', value: node.value }
 }
 
+/** A list of which each item's encoding is known by itself. */
+export interface ListPayload extends Payload {
+  readonly head: { readonly kind: string; readonly apiVersion: string; readonly metadata: object }
+  readonly entries: readonly Entry[]
+}
+
 /** The list as an object, and as bytes copied together from those of the items. */
-export function listPayload(kind: Kind, result: ListResult): Payload {
+export function listPayload(kind: Kind, result: ListResult): ListPayload {
   const { entries, version, remaining } = result
   const head = {
     kind: kind.listKind,
@@ -117,6 +123,8 @@ export function listPayload(kind: Kind, result: ListResult): Payload {
   }
   let value: unknown
   return {
+    head,
+    entries,
     get value() {
       value ??= { ...head, items: entries.map((entry) => entry.value) }
       return value

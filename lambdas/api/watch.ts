@@ -1,12 +1,12 @@
 /** GET with watch: changes as lines, each made once and shared by all who watch in the same form. */
 import { ApiError } from '../../core/errors.ts'
-import type { ApiResponse, WatchEventType, WatchLine } from '../../core/http.ts'
+import type { ApiResponse, Payload, WatchEventType, WatchLine } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
 import type { Entry, StoreEvent, StoreWatch } from '../../store/store.ts'
 import { internalError } from './answers.ts'
 import { type Selection, selectionOf } from './list.ts'
-import { formOf, type Shape } from './negotiate.ts'
+import { checkStream, formOf, hasMessage, PROTOBUF, type Shape } from './negotiate.ts'
 import { type ListSettings, listSettings } from './options.ts'
 import { type IncludeObject, includeObject, metadataOnly, table } from './table.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
@@ -25,15 +25,25 @@ type Lines = readonly WatchLine[]
 export async function watch(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const { request } = at
   const settings = listSettings(request.query, true)
-  const { shape } = formOf(request.headers.accept, true)
+  const protobuf = hasMessage(at.kind)
+  const form = formOf(request.headers.accept, { streams: true, protobuf })
+  checkStream(form, protobuf)
+  const { shape } = form
+  const frame = form.media === 'protobuf' ? (await import('./protobuf-encode.ts')).protobufFrame : undefined
   const watcher: Watcher = {
     at,
     context,
     settings,
     selection: selectionOf(at, settings),
-    view: new View(at.kind, { shape, include: includeObject(request.query), now: () => context.ports.clock.now() })
+    view: new View(at.kind, {
+      shape,
+      frame,
+      include: includeObject(request.query),
+      now: () => context.ports.clock.now()
+    })
   }
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: { watch: lines(watcher) } }
+  const type = frame === undefined ? 'application/json' : `${PROTOBUF};stream=watch`
+  return { status: 200, headers: { 'content-type': type }, body: { watch: lines(watcher) } }
 }
 
 interface Watcher {
@@ -62,7 +72,7 @@ async function* lines(watcher: Watcher): AsyncGenerator<Lines, void, undefined> 
   } catch (error) {
     if (stop.signal.aborted) return
     if (!(error instanceof ApiError)) context.ports.log.error({ error }, 'a watch failed')
-    yield [errorLine(error instanceof ApiError ? error : internalError(error))]
+    yield [watcher.view.error(error instanceof ApiError ? error : internalError(error))]
   } finally {
     timer.cancel()
     at.request.signal?.removeEventListener('abort', abort)
@@ -183,8 +193,12 @@ function selectedLine(event: StoreEvent, matches: (object: KubeObject) => boolea
 
 // --- lines
 
+/** How an event is written where that is not a line of JSON. */
+type Frame = (type: WatchEventType, object: Payload | KubeObject) => Uint8Array
+
 interface ViewOptions {
   readonly shape: Shape
+  readonly frame: Frame | undefined
   readonly include: IncludeObject
   readonly now: () => number
 }
@@ -202,18 +216,21 @@ class View {
   constructor(kind: Kind, options: ViewOptions) {
     this.kind = kind
     this.options = options
-    this.form = options.shape === 'table' ? `table ${options.include}` : options.shape
+    const shape = options.shape === 'table' ? `table ${options.include}` : options.shape
+    this.form = options.frame === undefined ? shape : `${shape} framed`
   }
 
   line(type: Exclude<WatchEventType, 'BOOKMARK' | 'ERROR'>, entry: Entry): WatchLine {
-    if (this.options.shape === 'whole') {
-      return remember(entry, type, () => new EntryLine(type, entry))
+    const { shape, frame } = this.options
+    if (shape === 'whole') {
+      if (frame === undefined) return remember(entry, type, () => new EntryLine(type, entry))
+      return remember(entry, `${type} framed`, () => new FramedEntry(type, entry, frame))
     }
-    if (this.options.shape === 'table' && this.headers) {
+    if (shape === 'table' && this.headers) {
       this.headers = false
-      return new ObjectLine(type, this.transform(entry.value, false))
+      return this.made(type, this.transform(entry.value, false))
     }
-    return remember(entry, `${type} ${this.form}`, () => new ObjectLine(type, this.transform(entry.value, true)))
+    return remember(entry, `${type} ${this.form}`, () => this.made(type, this.transform(entry.value, true)))
   }
 
   /** A deletion as the selector sees it: the old object at the new version. */
@@ -221,7 +238,7 @@ class View {
     const make = () => {
       const { value } = previous
       const object = { ...value, metadata: { ...value.metadata, resourceVersion: String(entry.version) } }
-      return new ObjectLine('DELETED', this.transform(object, true))
+      return this.made('DELETED', this.transform(object, true))
     }
     return remember(entry, `LEFT ${this.form}`, make)
   }
@@ -233,7 +250,15 @@ class View {
       ...(annotations === undefined ? {} : { annotations })
     }
     const object = { kind: this.kind.kind, apiVersion: apiVersionOf(this.kind), metadata }
-    return new ObjectLine('BOOKMARK', this.transform(object, true))
+    return this.made('BOOKMARK', this.transform(object, true))
+  }
+
+  error(error: ApiError): WatchLine {
+    return this.made('ERROR', error.toStatus() as unknown as KubeObject)
+  }
+
+  private made(type: WatchEventType, object: KubeObject): WatchLine {
+    return new ObjectLine(type, object, this.options.frame)
   }
 
   private transform(object: KubeObject, noHeaders: boolean): KubeObject {
@@ -291,22 +316,48 @@ class EntryLine implements WatchLine {
   }
 }
 
-class ObjectLine implements WatchLine {
+/** As EntryLine, in protobuf. */
+class FramedEntry implements WatchLine {
   readonly type: WatchEventType
-  readonly object: KubeObject
-  private made: Uint8Array | undefined
+  private readonly entry: Entry
+  private readonly frame: Frame
+  private framed: WeakRef<Uint8Array> | undefined
 
-  constructor(type: WatchEventType, object: KubeObject) {
+  constructor(type: WatchEventType, entry: Entry, frame: Frame) {
     this.type = type
-    this.object = object
+    this.entry = entry
+    this.frame = frame
+  }
+
+  get object(): KubeObject {
+    return this.entry.value
   }
 
   bytes(): Uint8Array {
-    this.made ??= Buffer.from(`{"type":"${this.type}","object":${JSON.stringify(this.object)}}\n`)
-    return this.made
+    const known = this.framed?.deref()
+    if (known !== undefined) return known
+    const bytes = this.frame(this.type, this.entry)
+    this.framed = new WeakRef(bytes)
+    return bytes
   }
 }
 
-export function errorLine(error: ApiError): WatchLine {
-  return new ObjectLine('ERROR', error.toStatus() as unknown as KubeObject)
+class ObjectLine implements WatchLine {
+  readonly type: WatchEventType
+  readonly object: KubeObject
+  private readonly frame: Frame | undefined
+  private made: Uint8Array | undefined
+
+  constructor(type: WatchEventType, object: KubeObject, frame: Frame | undefined) {
+    this.type = type
+    this.object = object
+    this.frame = frame
+  }
+
+  bytes(): Uint8Array {
+    this.made ??=
+      this.frame?.(this.type, this.object) ??
+      Buffer.from(`{"type":"${this.type}","object":${JSON.stringify(this.object)}}\n`)
+    return this.made
+  }
 }
