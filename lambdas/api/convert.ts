@@ -35,6 +35,7 @@ function componentStore(store: StoreApi): StoreApi {
     },
     version: async () => 0,
     commit: (writes) => store.commit(writes),
+    refresh: async () => undefined,
     watch: (of, options) => store.watch(of, options),
     history: async () => [],
     onChange: (listener) => store.onChange(listener),
@@ -60,6 +61,8 @@ function convertingStore(store: StoreApi, resource: string, convert: Conversion)
     get: async (of, key) => mapped(await store.get(of, key), entryOf),
     commit: async (writes) =>
       resultOf(await store.commit(writes.map((write) => stored(write, resource, convert))), entryOf),
+    // What is converted is committed.
+    refresh: async () => undefined,
     list: async (of, options = {}) => {
       const { filter } = options
       if (of !== resource || filter === undefined) return listOf(await store.list(of, options), entryOf)

@@ -11,6 +11,7 @@ import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
 import { impersonate } from './impersonate.ts'
 import { type Form, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
+import { Notes } from './notes.ts'
 import { type Paths, plainPath } from './paths.ts'
 import type { VirtualKind } from './reviews.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
@@ -96,7 +97,7 @@ class Server {
     await this.authorize(request, user, route)
     const { resource } = route
     if (resource === undefined) {
-      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {} })
+      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {}, user })
       return (await response) ?? pageNotFound()
     }
     if (!this.isServed(resource)) {
@@ -135,11 +136,26 @@ class Server {
     const form = formOf(request.headers.accept, { streams: route.name === undefined, protobuf })
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined
-    const at: ResourceRequest = { request, user, kind, namespace, name, subresource }
+    const notes = new Notes()
+    const at: ResourceRequest = { request, user, kind, namespace, name, subresource, notes }
     const virtual = this.virtuals.get(kind.storage)
     const handler = virtual === undefined ? verbHandler(at, verb, this.options) : virtualVerb(at, verb, virtual)
     if (handler === undefined) throw methodNotAllowed()
-    return this.shape(request, await handler(at, served(kind, this.options)), { form, kind })
+    const response = await this.noted(notes, request, () => handler(at, served(kind, this.options)))
+    return this.shape(request, response, { form, kind })
+  }
+
+  /** The answer, be it a failure, with the warnings that were noted on its way. */
+  private async noted(notes: Notes, request: ApiRequest, handle: () => Promise<ApiResponse>): Promise<ApiResponse> {
+    let response: ApiResponse
+    try {
+      response = await handle()
+    } catch (error) {
+      if (notes.header() === undefined) throw error
+      response = this.failed(error, request)
+    }
+    const header = notes.header()
+    return header === undefined ? response : withHeader(response, [response.headers.warning, header])
   }
 
   /** Tables and metadata of what would have been answered whole. */
@@ -171,9 +187,12 @@ function isActingAs({ headers }: ApiRequest): boolean {
 }
 
 function withWarning(text: string, response: ApiResponse): ApiResponse {
-  const { warning } = warningHeader([text])
-  const { headers } = response
-  return { ...response, headers: { ...headers, warning: [warning, headers.warning].filter(Boolean).join(', ') } }
+  return withHeader(response, [warningHeader([text]).warning, response.headers.warning])
+}
+
+function withHeader(response: ApiResponse, warnings: readonly (string | undefined)[]): ApiResponse {
+  const warning = warnings.filter((one) => one !== undefined && one !== '').join(', ')
+  return { ...response, headers: { ...response.headers, warning } }
 }
 
 function isNew(kinds: readonly Kind[]): (kind: Kind) => boolean {

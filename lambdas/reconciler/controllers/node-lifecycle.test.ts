@@ -16,11 +16,11 @@ function now(): string {
   return new Date(cluster.ports.clock.now()).toISOString()
 }
 
-async function join(name: string) {
+async function join(name: string, leaseDurationSeconds = 40) {
   await cluster.admin.create(nodes, { metadata: { name } })
   await cluster.admin.create(leases, {
     metadata: { name, namespace: 'kube-node-lease' },
-    spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime: now().replace('Z', '000Z') }
+    spec: { holderIdentity: name, leaseDurationSeconds, renewTime: now().replace('Z', '000Z') }
   })
   await report(name)
 }
@@ -224,4 +224,13 @@ test('beyond the threshold finished pods go, oldest first', async () => {
   expect(
     items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map((one) => one.metadata.name)
   ).toEqual(['b', 'c'])
+})
+
+test('a node that promised less often to be heard from is waited for longer', async () => {
+  await join('n1', 100)
+  await join('n2', 100)
+  await pass(90, 'n2')
+  expect(await ready('n1')).toMatchObject({ status: 'True' })
+  await pass(20, 'n2')
+  expect(await ready('n1')).toMatchObject({ status: 'Unknown' })
 })
