@@ -7,6 +7,7 @@
 
 import type { Client } from '../core/client.ts'
 import { deployments, pods, services } from '../core/kinds/refs.ts'
+import type { Deployment, Service } from '../core/kinds/types.ts'
 import { startEmulator } from '../test/aws/emulator.ts'
 import { type CostNode, principalClient, startNode } from './cost/nodes.ts'
 import { openWorld, type World } from './cost/world.ts'
@@ -43,19 +44,19 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'small',
-    title: '3 nodes, 30 pods in 3 Deployments, one of which is rolled each hour',
+    title: '3 nodes, 30 pods in 10 Deployments of 3 with a Service each, one of which is rolled each hour',
     nodes: 3,
-    deployments: 3,
-    pods: 10,
+    deployments: 10,
+    pods: 3,
     minutes: 60,
     rollout: true
   },
   {
     name: 'large',
-    title: '100 nodes, 1,000 pods in 10 Deployments, one of which is rolled each hour',
+    title: '100 nodes, 1,000 pods in 100 Deployments of 10 with a Service each, one of which is rolled each hour',
     nodes: 100,
-    deployments: 10,
-    pods: 100,
+    deployments: 100,
+    pods: 10,
     minutes: 10,
     rollout: true
   }
@@ -73,24 +74,23 @@ process.exit(0)
 
 async function play(scenario: Scenario): Promise<void> {
   const world = await openWorld(emulator.endpoint, `cost-${scenario.name}`)
-  const { clock, meter } = world
+  const { clock } = world
   if (process.env.COST_DETAILS !== undefined) watchProgress(world)
   const admin = principalClient(world, 'ADMIN').client
   // The first minutes make what a cluster starts with, and what the scenario begins with: not counted.
   await clock.play(clock.now() + 3 * MINUTE)
   const nodes = await startNodes(world, scenario.nodes)
-  for (let i = 0; i < scenario.deployments; i++) await deploy(world, admin, `web-${i}`, scenario.pods)
+  await deployAll(world, admin, scenario)
   await clock.play(clock.now() + 20 * MINUTE)
   log(`${scenario.title}: ready, ${await runningPods(world)} pods run`)
 
   const steady = await counted(world, () => clock.play(clock.now() + scenario.minutes * MINUTE))
+  if (process.env.COST_DETAILS !== undefined) details(world, 'without a change')
   const rollout = scenario.rollout
     ? await counted(world, () => roll(world, admin, scenario))
     : new Map<Metered, number>()
-  const rest = scenario.rollout ? steady : new Map<Metered, number>()
-  report(scenario, { steady, rollout, background: rest, stored: await world.storedBytes() })
-  if (process.env.COST_DETAILS !== undefined) details(world)
-  meter.details.clear()
+  if (process.env.COST_DETAILS !== undefined) details(world, 'in the rollout')
+  report(scenario, { steady, rollout, stored: await world.storedBytes() })
   for (const node of nodes) await node.close()
   await world.close()
 }
@@ -99,6 +99,7 @@ async function play(scenario: Scenario): Promise<void> {
 async function counted(world: World, work: () => Promise<void>): Promise<Map<Metered, number>> {
   const { meter } = world
   meter.counts.clear()
+  meter.details.clear()
   meter.on = true
   await work()
   meter.on = false
@@ -120,30 +121,29 @@ async function startNodes(world: World, count: number): Promise<readonly CostNod
   return started
 }
 
-async function deploy(world: World, client: Client, name: string, replicas: number): Promise<void> {
+/** Pods first and then what leads to them: each change of an address would ring every node. */
+async function deployAll(
+  world: World,
+  client: Client,
+  { deployments: count, pods: replicas }: Scenario
+): Promise<void> {
+  const names = Array.from({ length: count }, (_, i) => `web-${i}`)
+  for (const name of names) await playUntil(world, client.create(deployments, deploymentOf(name, replicas)))
+  await until(world, 'the pods', async () => (await runningPods(world)) === count * replicas)
+  for (const name of names) await playUntil(world, client.create(services, serviceOf(name)))
+}
+
+function deploymentOf(name: string, replicas: number): Deployment {
   const labels = { app: name }
   const resources = { requests: { cpu: '10m', memory: '16Mi' } }
-  const container = {
-    name: 'web',
-    image: 'i:1',
-    imagePullPolicy: 'IfNotPresent',
-    resources,
-    ports: [{ containerPort: 80 }]
-  }
-  const metadata = { name, namespace: 'default' }
-  const created = Promise.all([
-    client.create(services, { metadata, spec: { selector: labels, ports: [{ port: 80 }] } }),
-    client.create(deployments, {
-      metadata,
-      spec: {
-        replicas,
-        selector: { matchLabels: labels },
-        template: { metadata: { labels }, spec: { containers: [container] } }
-      }
-    })
-  ])
-  await playUntil(world, created)
-  await until(world, `the pods of ${name}`, async () => (await ready(world, name)) === replicas)
+  const ports = [{ containerPort: 80 }]
+  const container = { name: 'web', image: 'i:1', imagePullPolicy: 'IfNotPresent', resources, ports }
+  const template = { metadata: { labels }, spec: { containers: [container] } }
+  return { metadata: { name, namespace: 'default' }, spec: { replicas, selector: { matchLabels: labels }, template } }
+}
+
+function serviceOf(name: string): Service {
+  return { metadata: { name, namespace: 'default' }, spec: { selector: { app: name }, ports: [{ port: 80 }] } }
 }
 
 /** A rollout of the first Deployment, from the patch until all its pods are new and the old ones have gone. */
@@ -175,11 +175,6 @@ async function unmetered<T>(world: World, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function ready(world: World, name: string): Promise<number> {
-  const found = await adminOf(world).get(deployments, { namespace: 'default', name })
-  return found.status?.readyReplicas ?? 0
-}
-
 async function runningPods(world: World): Promise<number> {
   const { items } = await adminOf(world).list(pods, { namespace: 'default' })
   return items.filter(({ status }) => status?.phase === 'Running').length
@@ -208,7 +203,6 @@ async function until(world: World, what: string, holds: () => Promise<boolean>):
 interface Result {
   readonly steady: ReadonlyMap<Metered, number>
   readonly rollout: ReadonlyMap<Metered, number>
-  readonly background: ReadonlyMap<Metered, number>
   readonly stored: number
 }
 
@@ -222,27 +216,23 @@ function report(scenario: Scenario, { steady, rollout, stored }: Result): void {
   log(
     `an hour counted ${HOURS_A_MONTH} times a month; ${polls.toLocaleString('en')} polls of the timers' queue by its trigger, ${ALARMS} alarms added a month`
   )
-  const line = (...cells: readonly [string, string, string, string, string]) =>
-    log(
-      `  ${cells[0].padEnd(34)}${cells
-        .slice(1)
-        .map((cell) => cell.padStart(16))
-        .join('')}`
-    )
-  line('', 'an hour', 'a month', '$ a month', '$ beyond free')
+  const line = (what: string, ...cells: readonly string[]) =>
+    log(`  ${what.padEnd(34)}${cells.map((cell) => cell.padStart(15)).join('')}`)
+  line('', 'an hour at rest', 'a rollout', 'a month', '$ a month', '$ beyond free')
   let [all, beyond] = [0, 0]
   for (const [name, price] of Object.entries(PRICES) as [Metered, (typeof PRICES)[Metered]][]) {
     const hour = (steady.get(name) ?? 0) * times + (rollout.get(name) ?? 0)
     const fixed = { sqs: polls, alarms: ALARMS, storage: stored, recovery: stored } as Partial<Record<Metered, number>>
     const month = hour * HOURS_A_MONTH + (fixed[name] ?? 0)
     const dollars = (month / price.units) * price.dollars
-    const rest = (Math.max(0, month - price.free) / price.units) * price.dollars
+    const paid = (Math.max(0, month - price.free) / price.units) * price.dollars
     all += dollars
-    beyond += rest
-    line(price.what, shown(hour), shown(month), dollars.toFixed(3), rest.toFixed(3))
+    beyond += paid
+    const [rest, rolled] = [(steady.get(name) ?? 0) * times, rollout.get(name) ?? 0]
+    line(price.what, shown(rest), shown(rolled), shown(month), dollars.toFixed(3), paid.toFixed(3))
   }
-  line('together', '', '', all.toFixed(2), beyond.toFixed(2))
-  line("EKS' control plane", '', '', EKS_DOLLARS.toFixed(2), EKS_DOLLARS.toFixed(2))
+  line('together', '', '', '', all.toFixed(2), beyond.toFixed(2))
+  line("EKS' control plane", '', '', '', EKS_DOLLARS.toFixed(2), EKS_DOLLARS.toFixed(2))
 }
 
 /** Each ten seconds, to standard error: how far the scenario's time has come. */
@@ -258,8 +248,8 @@ function shown(count: number): string {
   return count >= 100 || count === 0 ? Math.round(count).toLocaleString('en') : count.toFixed(2)
 }
 
-function details({ meter }: World): void {
-  log('  of these, while it was played:')
+function details({ meter }: World, when: string): void {
+  log(`  ${when}:`)
   for (const [what, count] of [...meter.details].sort(([a], [b]) => (a < b ? -1 : 1)))
     log(`    ${what.padEnd(50)}${Math.round(count).toLocaleString('en').padStart(12)}`)
 }

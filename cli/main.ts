@@ -106,6 +106,7 @@ program
   .addOption(region())
   .addOption(emulator())
   .option('--no-nodes', 'the control plane alone: no network for instances')
+  .option('--fargate', 'let pods run as Fargate tasks that select wherry.dev/compute: fargate')
   .addHelpText('after', example('./wherry deploy --region eu-central-1', './wherry deploy --emulator'))
   .action(async (options) => (await import('./aws/deploy.ts')).deploy(options))
 

@@ -10,6 +10,8 @@ export interface Settings {
   readonly emulated: boolean
   readonly endpoint?: string
   readonly nodes: NodeSettings
+  /** Whether pods may run as Fargate tasks; needs the network of nodes. */
+  readonly fargate: boolean
 }
 
 export interface NodeSettings {
@@ -51,6 +53,7 @@ export function readSettings(context: (key: string) => unknown): Settings {
     name: text('name') ?? 'main',
     emulated: String(context('emulated')) === 'true',
     nodes: nodeSettings(context('nodes')),
+    fargate: String(context('fargate')) === 'true',
     ...(adminArn === undefined ? {} : { adminArn }),
     ...(endpoint === undefined ? {} : { endpoint })
   }

@@ -15,6 +15,8 @@ export interface DeployOptions {
   readonly emulator?: boolean
   /** Leave out the VPC and all that instances need. */
   readonly nodes: boolean
+  /** Pods may run as Fargate tasks. */
+  readonly fargate?: boolean
 }
 
 /** A function's first start makes the cluster's keys and what it starts with. */
@@ -37,6 +39,7 @@ export async function deploy(options: DeployOptions, progress: Progress = termin
     name,
     adminArn: session.arn,
     ...(options.nodes ? {} : { nodes: '{"enabled":false}' }),
+    ...(options.fargate === true ? { fargate: 'true' } : {}),
     ...(local === undefined ? {} : { emulated: 'true', endpoint: local.server })
   }
   const { environment } = session

@@ -3,6 +3,8 @@ import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { POD_CIDR } from '../../core/cluster-network.ts'
 import { kindTable } from '../../core/kinds/table.ts'
+import type { Node } from '../../core/kinds/types.ts'
+import { isVirtual } from '../../core/virtual-node.ts'
 import { dynamoGlance } from '../../store/backends/dynamodb-glance.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
@@ -68,7 +70,7 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
     rests: rests({
       glance: dynamoGlance({ client: dynamoClient(), table: config.table, ports }),
       resource: 'nodes',
-      isEmpty: async () => (await store.list('nodes', { limit: 1 })).entries.length === 0
+      isEmpty: async () => (await store.list('nodes')).entries.every(({ value }) => isVirtual(value as Node))
     })
   })
 }
