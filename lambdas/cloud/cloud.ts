@@ -12,6 +12,7 @@ import { SealedBackend } from '../../store/backends/sealed.ts'
 import { Store } from '../../store/store.ts'
 import { bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
+import { defaultAccount } from '../api/default-account.ts'
 import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
 import type { Api } from '../api/server.ts'
 import { SERVING_CERTIFICATE_PATH, servingCertificate } from '../api/serving-certificate.ts'
@@ -102,6 +103,7 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     keys,
     addresses,
     tokens,
+    effects: [defaultAccount(ports)],
     kubelet: createRelay(relay),
     paths: { ...relayPaths(relay), [SERVING_CERTIFICATE_PATH]: { post: servingCertificate(keys) } },
     authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),
