@@ -4,7 +4,10 @@ import { wheelTimers } from './timers.ts'
 
 timersSuite(async () => {
   const { clock, advance } = fakePorts()
-  return { timers: wheelTimers(clock), now: () => clock.now(), pass: advance }
+  const reach = async (done: () => boolean) => {
+    while (!done()) await advance(100)
+  }
+  return { timers: wheelTimers(clock), now: () => clock.now(), pass: advance, reach }
 })
 
 test('nothing is left once all was delivered or stopped', async () => {

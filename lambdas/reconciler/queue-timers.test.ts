@@ -48,7 +48,10 @@ timersSuite(async () => {
       }
     }
   }
-  return { timers, now: () => clock.now(), pass: (ms) => ports.advance(ms) }
+  const reach = async (done: () => boolean) => {
+    while (!done()) await ports.advance(100)
+  }
+  return { timers, now: () => clock.now(), pass: (ms) => ports.advance(ms), reach }
 })
 
 test('what is due within a moment is waited for; the rest goes into the queue, each key once', async () => {

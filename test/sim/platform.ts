@@ -9,8 +9,9 @@ import { silentLog } from '../../core/system-ports.ts'
 import type { FunctionTriggers } from '../../core/triggers.ts'
 import type { TimerQueue } from '../../lambdas/reconciler/queue-timers.ts'
 import type { Backend, TransactionItem } from '../../store/backend.ts'
+import { MemoryBackend } from '../../store/backends/memory.ts'
 import { ManualClock, seeded } from '../contract/store-clock.ts'
-import { type Call, intercept } from '../contract/store-faults.ts'
+import { type Call, intercept, shared } from '../contract/store-faults.ts'
 
 export interface LogNumber {
   readonly resource: string
@@ -32,6 +33,12 @@ export interface Process {
 export type Fault = 'throw before' | 'throw after' | 'kill before' | 'kill after' | 'stall'
 const FAULTS: readonly Fault[] = ['throw before', 'throw after', 'kill before', 'kill after', 'stall']
 
+/** Where the platform keeps things: in memory, unless said otherwise. Its time is the simulation's. */
+export interface Ground {
+  readonly backend: Backend
+  readonly leases?: Leases
+}
+
 export interface FaultPlan {
   /** Of all calls of functions. */
   readonly rate: number
@@ -39,13 +46,14 @@ export interface FaultPlan {
   readonly budget: number
   /** Exactly this call, counted from 1, fails so. */
   readonly at?: { readonly call: number; readonly fault: Fault }
+  /** Default: memory. */
+  readonly on?: (clock: ManualClock) => Ground
 }
 
-/** Calls take up to so long, in milliseconds; stalled ones up to that. */
-const SLOWEST_MS = 8
+/** Calls take up to so long, and records up to so long to the stream's readers, in milliseconds: as the seed has it. */
+const SLOWEST_MS = [3, 8, 40]
+const LATEST_RECORD_MS = [10, 60, 300]
 const LONGEST_STALL_MS = 1_500
-/** A record comes to the stream's readers after up to so long. */
-const LATEST_RECORD_MS = 300
 const DUPLICATES = 0.03
 
 export class Platform {
@@ -58,12 +66,24 @@ export class Platform {
   private readonly truth: Backend
   private readonly streams: ((record: LogNumber) => void)[] = []
   private readonly held = new Map<string, { holder: string; until: number }>()
+  private readonly leases: Leases
+  private readonly slowestMs: number
+  private readonly latestRecordMs: number
   private failure: unknown
 
-  constructor(seed: number, truth: Backend, plan: FaultPlan) {
+  constructor(seed: number, plan: FaultPlan) {
     this.random = seeded(seed)
     this.plan = plan
-    this.truth = truth
+    const ground = plan.on?.(this.clock) ?? { backend: shared(new MemoryBackend()) }
+    this.truth = ground.backend
+    this.leases = ground.leases ?? { take: async (...of) => this.take(...of), give: async (...of) => this.give(...of) }
+    this.slowestMs = SLOWEST_MS[this.pick(SLOWEST_MS.length)] ?? 0
+    this.latestRecordMs = LATEST_RECORD_MS[this.pick(LATEST_RECORD_MS.length)] ?? 0
+  }
+
+  /** Ends what the ground needs. */
+  async close(): Promise<void> {
+    await this.truth.close()
   }
 
   pick(count: number): number {
@@ -98,8 +118,8 @@ export class Platform {
       call(`${method} ${String(args[0])}`, async () => await this.record(method, args, proceed))
     )
     const leases: Leases = {
-      take: (lease, by) => call(`take ${lease}`, async () => this.take(lease, by)),
-      give: (lease, holder) => call(`give ${lease}`, async () => this.give(lease, holder))
+      take: (lease, by) => call(`take ${lease}`, () => this.leases.take(lease, by)),
+      give: (lease, holder) => call(`give ${lease}`, () => this.leases.give(lease, holder))
     }
     return {
       ports: { clock, random: { next: this.random }, ids: { uid, suffix }, log: silentLog },
@@ -122,6 +142,7 @@ export class Platform {
     const end = this.clock.now() + limitMs
     while (this.failure === undefined && !done()) {
       for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve))
+      await this.clock.free()
       const next = this.clock.untilNext()
       if (next === undefined || this.clock.now() > end) throw new Error(`it never happened: ${what()}`)
       this.clock.advance(Math.max(0, next))
@@ -141,14 +162,14 @@ export class Platform {
     if (life.dead) return await never
     const fault = this.faultOf(what)
     const stall = fault === 'stall' ? this.random() * LONGEST_STALL_MS : 0
-    await this.pause(this.random() * SLOWEST_MS + stall)
+    await this.pause(this.random() * this.slowestMs + stall)
     if (life.dead) return await never
     if (fault === 'kill before') kill()
     if (fault === 'throw before') throw new Error('the call was lost')
     if (life.dead) return await never
-    const result = await proceed()
+    const result = await this.clock.hold(proceed)
     if (fault === 'kill after') kill()
-    await this.pause(this.random() * SLOWEST_MS)
+    await this.pause(this.random() * this.slowestMs)
     if (life.dead) return await never
     if (fault === 'throw after') throw new Error('the answer was lost')
     return result
@@ -182,7 +203,7 @@ export class Platform {
   private tell(record: LogNumber): void {
     for (const listener of this.streams) {
       const times = this.random() < DUPLICATES ? 2 : 1
-      for (let i = 0; i < times; i++) this.clock.after(this.pick(LATEST_RECORD_MS), () => listener(record))
+      for (let i = 0; i < times; i++) this.clock.after(this.pick(this.latestRecordMs), () => listener(record))
     }
   }
 

@@ -19,9 +19,7 @@ import { reconcilerTriggers } from '../../lambdas/reconciler/triggers.ts'
 import { createSchedulerFunction } from '../../lambdas/scheduler/function.ts'
 import { schedulerTriggers } from '../../lambdas/scheduler/triggers.ts'
 import { logPartition } from '../../store/backends/dynamodb-items.ts'
-import { MemoryBackend } from '../../store/backends/memory.ts'
 import { Store } from '../../store/store.ts'
-import { shared } from '../contract/store-faults.ts'
 import { ADMIN, allowAll } from '../test-api.ts'
 import { type FaultPlan, LambdaFunction, Platform, type Process, Queue } from './platform.ts'
 
@@ -54,11 +52,12 @@ export async function playRollout(seed: number, plan: FaultPlan): Promise<Outcom
   } catch (error) {
     world.problem(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
-  return world.outcome()
+  const outcome = world.outcome()
+  await world.close()
+  return outcome
 }
 
 class World {
-  private readonly truth = shared(new MemoryBackend())
   private readonly platform: Platform
   private readonly timers: Queue
   private readonly dead: Queue
@@ -78,7 +77,7 @@ class World {
   private readonly wanted = new Map<string, { readonly replicas: number; until: number }[]>()
 
   constructor(seed: number, plan: FaultPlan) {
-    this.platform = new Platform(seed, this.truth, plan)
+    this.platform = new Platform(seed, plan)
     const { platform } = this
     this.start = platform.clock.now()
     const replicas = 2 + platform.pick(3)
@@ -121,6 +120,10 @@ class World {
 
   problem(text: string): void {
     this.problems.add(text)
+  }
+
+  async close(): Promise<void> {
+    await this.platform.close()
   }
 
   outcome(): Outcome {
