@@ -60,17 +60,19 @@ export class Fargate extends Construct {
     const { names, emulated } = this.props
     const only = (conditions: Record<string, unknown>) => (emulated === true ? {} : { conditions })
     const here = only({ ArnEquals: { 'ecs:cluster': this.cluster.attrArn } })
+    // Emulators take the ECS cluster for what is run, seen and ended.
+    const instead = emulated === true ? [this.cluster.attrArn] : []
     const tasks = this.arn('ecs', `task/${names.stack}/*`)
     const definitions = this.arn('ecs', `task-definition/${names.stack}-*`)
     allow(role, 'RunTasks', {
       actions: ['ecs:RunTask'],
-      resources: [definitions],
+      resources: [definitions, ...instead],
       ...here,
       why: 'each pod has a definition of its own, under the name of the cluster'
     })
     allow(role, 'EndTasks', {
       actions: ['ecs:StopTask', 'ecs:DescribeTasks'],
-      resources: [tasks],
+      resources: [tasks, ...instead],
       ...here,
       why: 'tasks come and go; all in this ECS cluster are of its pods'
     })

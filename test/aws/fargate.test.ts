@@ -6,6 +6,7 @@ import {
   ListTasksCommand,
   type Task
 } from '@aws-sdk/client-ecs'
+import { jest } from '@jest/globals'
 import type { Deployment, Node, Pod } from '../../core/kinds/types.ts'
 import { eventually } from '../e2e/cluster.ts'
 import { describeWith } from '../requires.ts'
@@ -13,7 +14,9 @@ import { DeployedCluster } from './deployed.ts'
 import { lacksForEmulator } from './emulator.ts'
 
 const NAME = 'fargate'
-const PATIENT_MS = 120_000
+const PATIENT_MS = 180_000
+
+jest.setTimeout(300_000)
 
 const web = `apiVersion: apps/v1
 kind: Deployment
