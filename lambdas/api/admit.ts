@@ -3,7 +3,7 @@ import type { Kind } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
 import type { DeleteSettings } from './options.ts'
 import { deleteOptionsObject, writeOptionsObject } from './options-objects.ts'
-import type { AdmissionRequest, ApiContext, ResourceRequest } from './types.ts'
+import type { AdmissionPlugin, AdmissionRequest, ApiContext, ResourceRequest } from './types.ts'
 
 export interface Admitted {
   readonly operation: AdmissionRequest['operation']
@@ -29,6 +29,8 @@ export async function admit(
     subresource: at.subresource,
     namespace: at.namespace,
     user: at.user,
+    round: { second: false, again: false, state: new Map() },
+    ...(what.deletion?.collection === true ? { collection: true } : {}),
     options: () =>
       what.deletion === undefined ? writeOptionsObject(at.request, what.operation) : deleteOptionsObject(what.deletion),
     warn: (text) => at.notes?.warn(text),
@@ -36,5 +38,15 @@ export async function admit(
     store: context.store,
     ports: context.ports
   }
-  for (const plugin of context.admission) await plugin[phase]?.(request)
+  if (phase === 'mutate') return await mutate(request, context.admission)
+  for (const plugin of context.admission) if (plugin.validate !== undefined) await plugin.validate(request)
+}
+
+async function mutate(request: AdmissionRequest, plugins: readonly AdmissionPlugin[]): Promise<void> {
+  for (const plugin of plugins) if (plugin.mutate !== undefined) await plugin.mutate(request)
+  if (request.round.again) {
+    request.round.second = true
+    for (const plugin of plugins) if (plugin.mutate !== undefined) await plugin.mutate(request)
+  }
+  for (const plugin of plugins) if (plugin.complete !== undefined) await plugin.complete(request)
 }

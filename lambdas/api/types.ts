@@ -52,6 +52,9 @@ export interface AdmissionRequest {
   readonly old: KubeObject | undefined
   readonly user: UserInfo
   readonly dryRun: boolean
+  /** One of a collection that is deleted: webhooks are not told its name beside it. */
+  readonly collection?: boolean
+  readonly round: Round
   /** The client's CreateOptions, UpdateOptions, PatchOptions or DeleteOptions, as an object of meta.k8s.io/v1. */
   readonly options: () => JsonObject
   /** Tells the client something in a Warning header. */
@@ -62,10 +65,22 @@ export interface AdmissionRequest {
   readonly ports: Ports
 }
 
+/** Mutation takes a second round where a webhook or policy changed the object: others may want to see it again. */
+export interface Round {
+  second: boolean
+  /** Whether a second round is wanted. */
+  again: boolean
+  /** What plugins remember from the first round, by plugin. */
+  readonly state: Map<string, unknown>
+}
+
 /** One admission plugin: refuses by throwing an ApiError. Runs again when a conflict makes the write start anew. */
 export interface AdmissionPlugin {
   readonly name: string
+  /** May run twice on one object. */
   readonly mutate?: (request: AdmissionRequest) => Promise<void>
+  /** Once, after all mutations: what Kubernetes' storage does of a new or changed object. */
+  readonly complete?: (request: AdmissionRequest) => Promise<void>
   readonly validate?: (request: AdmissionRequest) => Promise<void>
 }
 
