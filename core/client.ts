@@ -64,6 +64,15 @@ export class Client {
     this.user = user
   }
 
+  /** The same client, but that `before` is called first for each request: what it throws is thrown instead. */
+  guarded(before: () => void): Client {
+    const send: Send = async (request) => {
+      before()
+      return await this.send(request)
+    }
+    return new Client(send, this.user)
+  }
+
   async get<T extends Resource>(ref: ResourceRef<T>, at: ObjectName): Promise<T> {
     return (await this.call('GET', pathOf(ref, at))) as T
   }

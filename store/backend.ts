@@ -118,6 +118,9 @@ export interface Backend {
   /** Both are EMPTY_VERSION for a new resource. */
   counter(resource: string): Promise<Counter>
 
+  /** The counter of each, as one small read where the platform has one for many; need not be one snapshot. */
+  counters(resources: readonly string[]): Promise<readonly Counter[]>
+
   /**
    * Raises the checkpoint to `frontier`; never lowers it. A hint: it may be lost in a crash, and need not be awaited.
    * The caller has seen every number up to it resolved.

@@ -6,6 +6,8 @@ import { type Backend, keptMs } from './backend.ts'
 import { type CommitContext, commit } from './commit.ts'
 import { decodeToken, encodeToken } from './continue-token.ts'
 import { encode, ParsedBudget, StoredEntry } from './entry.ts'
+import { EventChange } from './event-change.ts'
+import { Follower } from './follower.ts'
 import { list } from './list.ts'
 import type { Indexes } from './mirror.ts'
 import { ResourceState, type Surroundings } from './resource.ts'
@@ -107,6 +109,15 @@ export interface StoreApi {
   close(): Promise<void>
 }
 
+/** What other processes changed, for a process that shares its store with them. */
+export interface StoreNews {
+  /**
+   * Resolves when the listeners were told every change to the followed resources that was acknowledged `maxAgeMs` ago
+   * or earlier; true: there was one. Throws ApiError Expired where some are no longer kept: whoever follows starts anew.
+   */
+  hear(maxAgeMs: number): Promise<boolean>
+}
+
 /**
  * For an expired continue token: the one with which a client may go on without a snapshot, as kube-apiserver offers in
  * metadata.continue of its 410. Throws ApiError BadRequest for what is no token.
@@ -122,6 +133,8 @@ export interface StoreOptions {
   readonly indexes?: (resource: string) => Indexes | undefined
   /** For how long a version can still be watched from and listed after it was replaced. Default: an hour. */
   readonly retentionMs?: number
+  /** Default true. false: the platform forgets by itself (Backend.trim), and this process need not wake for it. */
+  readonly trims?: boolean
 }
 
 const HOUR_MS = 3_600_000
@@ -144,6 +157,7 @@ export class Store implements StoreApi {
   private readonly recalled = new Map<string, StoredEntry>()
   private readonly listeners = new Set<(changes: readonly Change[]) => void>()
   private unrung: Change[] = []
+  private follower: Follower | undefined
   private trimTimer: Timer | undefined
   private closed = false
 
@@ -169,7 +183,7 @@ export class Store implements StoreApi {
       },
       coldAfterMs: this.keptMs - retentionMs
     }
-    this.scheduleTrim(Math.max(1_000, retentionMs / 60))
+    if (options.trims !== false) this.scheduleTrim(Math.max(1_000, retentionMs / 60))
   }
 
   async get(resource: string, key: string): Promise<Entry | undefined> {
@@ -264,6 +278,18 @@ export class Store implements StoreApi {
     return () => this.listeners.delete(listener)
   }
 
+  /**
+   * From now on the listeners are told of these resources when somebody asks for news, whoever wrote, and not otherwise.
+   * For a shared store, once, before anything of them is kept.
+   */
+  async follow(resources: readonly string[]): Promise<StoreNews> {
+    const tell = (events: readonly StoreEvent[]) => this.tell(events.map((event) => new EventChange(event)))
+    const { backend, ports } = this
+    const state = async (resource: string) => await this.state(resource)
+    this.follower = await Follower.start(resources, { backend, ports, state, tell })
+    return this.follower
+  }
+
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
@@ -310,6 +336,10 @@ export class Store implements StoreApi {
 
   /** The doorbell of a shared store rings for its own writes only; others hear the platform's feed. */
   private announce(write: Write, entry: Entry): void {
+    if (this.follower?.follows(write.resource) === true) {
+      this.follower.outdated()
+      return
+    }
     const previous = write.expected === 0 ? undefined : this.recalled.get(`${write.resource} ${write.key}`)
     const type = write.object === undefined ? 'deleted' : write.expected === 0 ? 'created' : 'updated'
     this.changed({
@@ -329,6 +359,10 @@ export class Store implements StoreApi {
   private ring(): void {
     const changes = this.unrung
     this.unrung = []
+    this.tell(changes)
+  }
+
+  private tell(changes: readonly Change[]): void {
     for (const listener of this.listeners) {
       try {
         listener(changes)
@@ -358,29 +392,5 @@ export class Store implements StoreApi {
       }
       while (!this.closed && (await this.backend.trim(resource, before, TRIM_CHUNK)));
     }
-  }
-}
-
-/** An event as the feed tells it. Objects are parsed only for those who look. */
-class EventChange implements Change {
-  readonly resource: string
-  readonly key: string
-  readonly type: StoreEvent['type']
-  private readonly event: StoreEvent
-
-  constructor(event: StoreEvent) {
-    this.resource = event.entry.resource
-    this.key = event.entry.key
-    this.type = event.type
-    this.event = event
-  }
-
-  get object(): KubeObject {
-    return this.event.entry.value
-  }
-
-  // An optional field cannot be a getter that may give undefined, though readers see no difference.
-  get previous(): KubeObject {
-    return this.event.previous?.value as KubeObject
   }
 }

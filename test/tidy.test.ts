@@ -40,7 +40,9 @@ function importsOf(file: string, text: string): string[] {
 const LAYERS: readonly { readonly of: RegExp; readonly may: RegExp }[] = [
   { of: /^core\//, may: /^core\// },
   { of: /^store\//, may: /^(core|store)\// },
-  { of: /^lambdas\/api\/handler\.ts$/, may: /^(core|store|lambdas\/api)\// },
+  // The composition of the control plane on AWS, and the functions that it runs in.
+  { of: /^lambdas\/cloud\//, may: /^(core|store|lambdas\/(api|cloud))\// },
+  { of: /^lambdas\/api\/handler\.ts$/, may: /^(core|store|lambdas\/(api|cloud))\// },
   { of: /^lambdas\/api\//, may: /^(core\/|lambdas\/api\/|store\/store\.ts$)/ },
   { of: /^lambdas\/(reconciler|scheduler)\/handler\.ts$/, may: /^(core|store|lambdas)\// },
   { of: /^lambdas\/reconciler\//, may: /^(core|lambdas\/reconciler)\// },

@@ -1,4 +1,5 @@
 /** What a cluster starts with. Adds what is missing at each start and leaves what users added. */
+import { createHash } from 'node:crypto'
 import { ApiError } from '../../core/errors.ts'
 import type { ClusterRole, PolicyRule, RbacSubject, RoleBinding } from '../../core/kinds/types.ts'
 import { type KubeObject, keyOf } from '../../core/object.ts'
@@ -42,6 +43,37 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
     if (!refused) return
   }
   throw new ApiError('Conflict', 'the objects that a cluster starts with were changed again and again meanwhile')
+}
+
+/**
+ * The same where many processes start over one store, again and again: whoever finds that this very bootstrap was done
+ * leaves it at that, at the price of one read.
+ */
+export async function bootstrapOnce(options: BootstrapOptions): Promise<void> {
+  const { store } = options
+  const wanted = digest(options)
+  const done = await store.get(DONE, DONE_KEY)
+  if (done?.value.digest === wanted) return
+  await bootstrap(options)
+  const object = {
+    kind: 'Bootstrap',
+    apiVersion: 'internal.wherry.dev/v1',
+    metadata: { name: DONE_KEY },
+    digest: wanted
+  }
+  // Whoever else marks it meanwhile has done it, too.
+  await store.commit([{ resource: DONE, key: DONE_KEY, expected: done?.version ?? 0, object }])
+}
+
+const DONE = 'internal.wherry.dev/bootstraps'
+const DONE_KEY = 'cluster'
+
+/** Of all that is wanted, but for times and random ids. */
+function digest(options: BootstrapOptions): string {
+  const { clock, ids } = options.ports
+  const ports = { ...options.ports, clock: { ...clock, now: () => 0 }, ids: { ...ids, uid: () => '' } }
+  const wanted = wantedObjects({ ...options, ports }).map(({ resource, object }) => [resource, object])
+  return createHash('sha256').update(JSON.stringify(wanted)).digest('base64url')
 }
 
 /** One object that must be there, and what to do with one that is. */

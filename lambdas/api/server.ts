@@ -97,7 +97,7 @@ class Server {
     await this.authorize(request, user, route)
     const { resource } = route
     if (resource === undefined) {
-      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {} })
+      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {}, user })
       return (await response) ?? pageNotFound()
     }
     if (!this.isServed(resource)) {

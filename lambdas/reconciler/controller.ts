@@ -28,6 +28,11 @@ export interface ReconcilerConfig {
   readonly nodeMonitorGraceMs?: number
   /** A node that never renewed a lease (--node-startup-grace-period). Default 60,000 ms. */
   readonly nodeStartupGraceMs?: number
+  /**
+   * Milliseconds since 1970 since when nodes could be heard: silence before it does not count. Default: when the
+   * controller was first asked. 0 where the API is always there, whichever process asks.
+   */
+  readonly nodesHeardSince?: number
   /** Finished pods beyond this number are deleted, oldest first (--terminated-pod-gc-threshold). Default 12,500. */
   readonly terminatedPodThreshold?: number
 }
@@ -62,9 +67,22 @@ export interface Controller {
   readonly workers?: number
   /** See LoopOptions. */
   readonly restRatio?: number
+  /**
+   * Two runs of one key at once would do its work twice (objects with generated names): where several processes run
+   * controllers, a key of this one runs under a lease.
+   */
+  readonly exclusive?: boolean
+  /**
+   * What to look at each minute though nothing changed: silence has no change. Where minutes ring, `again` of this
+   * controller's runs is not heeded, for it would cost a message for each key all the time.
+   */
+  readonly everyMinute?: (context: ControllerContext) => Promise<readonly string[]>
   /** By the store's resource ("pods"); "*" sees the changes of every resource. */
   readonly watches: Readonly<Record<string, KeyMap>>
-  /** What to reconcile when the program starts, whatever changed while it was not running. */
+  /**
+   * What to reconcile when the program starts, whatever changed while it was not running. On AWS no start is known: it
+   * is asked when the code is new, and once a day.
+   */
   readonly start: (context: ControllerContext) => Promise<readonly string[]>
   /** Brings the world closer to what the object of this key wants. Reads current state; is given no change. */
   readonly reconcile: (key: string, context: ControllerContext) => Promise<RunResult | undefined>

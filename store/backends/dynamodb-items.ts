@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import { type Counter, EMPTY_VERSION, type LogRecord, type StoredObject } from '../backend.ts'
 import { unpack } from './compression.ts'
@@ -12,6 +13,7 @@ import { unpack } from './compression.ts'
  *     index#RESOURCE#TERM  KEY
  *     counter#RESOURCE     counter            n reserved, f checkpoint, a last reservation, t last store of f (ms)
  *     resources            RESOURCE
+ *     lease                NAME               h holder, u until (ms), x: a name held for a while, of no resource
  *
  * LOG is "log", "own-log" or "quiet-log": the functions on the table's stream tell by it what concerns them.
  * VERSION has 16 digits and sorts as the number. JSON is packed (compression.ts). `x` is when DynamoDB may expire the
@@ -77,6 +79,12 @@ export function counterKey(resource: string): Key {
 }
 
 export const RESOURCES = 'resources'
+
+/** Of a name of any length. */
+export function leaseKey(name: string): Key {
+  const long = Buffer.byteLength(name) > MAX_SORT
+  return itemKey('lease', long ? `sha256 ${createHash('sha256').update(name).digest('hex')}` : name)
+}
 
 function itemKey(p: string, s: string): Key {
   if (Buffer.byteLength(p) > MAX_PARTITION)

@@ -132,9 +132,12 @@ export class DynamoBackend implements Backend {
    * number could use it (LONGEST_COMMIT_MS), and what is above the stored checkpoint may begin to expire.
    */
   async counter(resource: string): Promise<Counter> {
-    const { reserved, frontier, reservedAt } = this.noted(resource, await this.calls.get(counterKey(resource)))
-    const idle = reserved > frontier && this.ports.clock.now() - reservedAt >= this.keptMs / 2
-    return { reserved, frontier: idle ? reserved : frontier }
+    return this.read(resource, await this.calls.get(counterKey(resource)))
+  }
+
+  async counters(resources: readonly string[]): Promise<readonly Counter[]> {
+    const items = await this.calls.getMany(resources.map(counterKey))
+    return resources.map((resource, i) => this.read(resource, items[i]))
   }
 
   async advance(resource: string, frontier: number): Promise<void> {
@@ -329,6 +332,12 @@ export class DynamoBackend implements Backend {
       this.numbers.set(resource, numbers)
     }
     return numbers
+  }
+
+  private read(resource: string, item: Item | undefined): Counter {
+    const { reserved, frontier, reservedAt } = this.noted(resource, item)
+    const idle = reserved > frontier && this.ports.clock.now() - reservedAt >= this.keptMs / 2
+    return { reserved, frontier: idle ? reserved : frontier }
   }
 
   private noted(resource: string, item: Item | undefined): ReturnType<typeof counterOf> {

@@ -54,6 +54,10 @@ export class MemoryBackend implements Backend {
     return { reserved, frontier }
   }
 
+  async counters(resources: readonly string[]): Promise<readonly Counter[]> {
+    return await Promise.all(resources.map((resource) => this.counter(resource)))
+  }
+
   async advance(resource: string, frontier: number): Promise<void> {
     const of = this.of(resource)
     of.frontier = Math.max(of.frontier, frontier)

@@ -1,0 +1,60 @@
+/** One function's code as Lambda loads it. */
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+export interface Bundle {
+  /** The folder to upload: index.mjs and what it loads later. */
+  readonly folder: string
+  /** Of all files. */
+  readonly bytes: number
+  /** Of index.mjs and all that is loaded with it, before anything is asked. */
+  readonly entryBytes: number
+}
+
+/** Packages of CommonJS ask for Node's own modules by `require`. */
+const REQUIRE = "import{createRequire as r_}from'node:module';const require=r_(import.meta.url);"
+
+/**
+ * Bundles an entry file (lambdas/api/handler.ts) into `outDir`, which is emptied: ES modules for Node 24, minified. What
+ * is imported lazily comes in files of its own, so that a cold start reads none of it. The handler is "index.handler".
+ */
+export async function bundle(entry: string, outDir: string): Promise<Bundle> {
+  await rm(outDir, { recursive: true, force: true })
+  await mkdir(outDir, { recursive: true })
+  const { metafile } = await build({
+    entryPoints: { index: entry },
+    outdir: outDir,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    // The addon of LMDB is the one-machine cluster's; none of the functions opens it.
+    external: ['lmdb'],
+    banner: { js: REQUIRE },
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'error'
+  })
+  const { outputs } = metafile
+  const loaded = new Set<string>()
+  const load = (path: string) => {
+    if (loaded.has(path)) return
+    loaded.add(path)
+    for (const { path: next, kind } of outputs[path]?.imports ?? []) if (kind === 'import-statement') load(next)
+  }
+  for (const path of Object.keys(outputs)) if (path.endsWith('index.mjs')) load(path)
+  const entryBytes = [...loaded].reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0)
+  return { folder: outDir, bytes: await folderBytes(outDir), entryBytes }
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  const names = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = names.filter((entry) => entry.isFile())
+  const sizes = await Promise.all(files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size))
+  return sizes.reduce((sum, size) => sum + size, 0)
+}

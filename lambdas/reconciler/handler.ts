@@ -1,0 +1,76 @@
+/** The function behind the table's stream, the queue of timers and the clock: runs the controllers. */
+import middy from '@middy/core'
+import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { kindTable } from '../../core/kinds/table.ts'
+import { recordAt } from '../../store/backends/dynamodb-items.ts'
+import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
+import { dynamoClient } from '../cloud/aws-clients.ts'
+import { type Cloud, warmCloud } from '../cloud/cloud.ts'
+import type { ServedKind } from './controller.ts'
+import { controllers } from './controllers/registry.ts'
+import { doorbell } from './doorbell.ts'
+import { createReconcilerFunction, type LogNumber, type ReconcilerFunction } from './function.ts'
+import { sqsBell, sqsClient, sqsQueue } from './sqs.ts'
+
+type ReconcilerEvent = DynamoDBStreamEvent | SQSEvent | { readonly wherry: 'tick' }
+
+const NOTHING_FAILED: SQSBatchResponse = { batchItemFailures: [] }
+const SERVED = kindTable.all.filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
+
+let warm: { readonly cloud: Cloud; readonly reconciler: ReconcilerFunction } | undefined
+
+/**
+ * Resolves when all that came with the event is done or handed over. It throws only where that could not be: then the
+ * whole batch comes again, in halves, and what kills the function in the end stands alone in the dead-letter queue.
+ */
+export const handler = middy(async (event: ReconcilerEvent, context: Context): Promise<SQSBatchResponse> => {
+  const cloud = await warmCloud()
+  if (warm?.cloud !== cloud) warm = { cloud, reconciler: open(cloud, process.env) }
+  const { reconciler } = warm
+  const invocation = { remainingMs: () => context.getRemainingTimeInMillis() }
+  if (!('Records' in event)) await reconciler.tick(invocation)
+  else if (isStream(event)) await reconciler.stream(numbersOf(event), invocation)
+  else await reconciler.timers(event.Records.map(deliveredOf), invocation)
+  return NOTHING_FAILED
+})
+
+function open(cloud: Cloud, environment: NodeJS.ProcessEnv): ReconcilerFunction {
+  const { ports, store, backend, config, keys } = cloud
+  const sqs = sqsClient()
+  const bell = doorbell(sqsBell(sqs))
+  return createReconcilerFunction({
+    clients: (name) => cloud.controllerClient(name),
+    reader: cloud.client('system:kube-controller-manager'),
+    ports,
+    config: { caCertificate: keys.authority, nodesHeardSince: 0, kinds: () => kindsInUse(backend) },
+    controllers: () => [...controllers(), bell],
+    changes: (resource, versions) => store.changes(resource, versions),
+    leases: dynamoLeases({ client: dynamoClient(), table: config.table, ports }),
+    timers: sqsQueue(sqs, environment.WHERRY_TIMERS_URL ?? ''),
+    dead: sqsQueue(sqs, environment.WHERRY_DEAD_URL ?? ''),
+    version: environment.WHERRY_VERSION ?? ''
+  })
+}
+
+/** Of a kind of which nobody ever made an object there is nothing to delete: most clusters use a third of all. */
+async function kindsInUse(backend: Cloud['backend']): Promise<readonly ServedKind[]> {
+  const used = new Set(await backend.resources())
+  return SERVED.filter(({ storage }) => used.has(storage)) as readonly ServedKind[]
+}
+
+function isStream(event: DynamoDBStreamEvent | SQSEvent): event is DynamoDBStreamEvent {
+  return event.Records.some((record) => 'dynamodb' in record)
+}
+
+/** The mapping's filter lets records of the log through, and not all emulators heed it. */
+function numbersOf({ Records }: DynamoDBStreamEvent): readonly LogNumber[] {
+  return Records.flatMap(({ eventName, dynamodb }) => {
+    const { p, s } = dynamodb?.Keys ?? {}
+    const at = eventName === 'INSERT' ? recordAt(p?.S ?? '', s?.S ?? '') : undefined
+    return at === undefined ? [] : [at]
+  })
+}
+
+function deliveredOf({ body, attributes }: SQSEvent['Records'][number]) {
+  return { body, receives: Number(attributes.ApproximateReceiveCount) }
+}
