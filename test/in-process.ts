@@ -42,7 +42,7 @@ export async function startInProcess(config: Partial<ReconcilerConfig> = {}, nod
   const endpoint = { address: '10.0.0.1', port: 6443 }
   await bootstrap({ store, ports, addresses: DEFAULT_ADDRESSES, endpoint, nodeAgents })
   const authorizer = await createAuthorizer(store)
-  const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer })
+  const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer, store, ports, kinds: () => kindTable.all })
   const api = createApi({ store, ports, authorizer, admission, effects: admissionEffects, kinds })
   const client = (username: string, ...groups: string[]) =>
     new Client(api.handle, { username, groups: [...groups, 'system:authenticated'] })

@@ -230,8 +230,10 @@ function explain(
     }
     case 'move':
     case 'copy':
-      if (from === undefined) return `${op} operation failed to decode from: operation, missing from field: missing value`
-      if (isMissing(from)) return `${op} operation does not apply: doc is missing from path: ${texts.from}: missing value`
+      if (from === undefined)
+        return `${op} operation failed to decode from: operation, missing from field: missing value`
+      if (isMissing(from))
+        return `${op} operation does not apply: doc is missing from path: ${texts.from}: missing value`
       if (!isMissing(path)) {
         const why = Array.isArray(parentOf(from))
           ? indexProblem(last(from), op)

@@ -52,7 +52,7 @@ export async function composeApi(options: ComposeOptions): Promise<ComposedApi> 
     kinds: kindTable.all,
     authenticator,
     authorizer,
-    admission: admissionPlugins({ ...addresses, authorizer }),
+    admission: admissionPlugins({ ...addresses, authorizer, store, ports, kinds: () => kindTable.all }),
     effects: [...admissionEffects, ledgerEffect],
     subresources: { log: logHandler(options.kubelet), token: tokenHandler(keys.serviceAccount) },
     virtuals: virtualKinds({ authorizer, authenticator }),

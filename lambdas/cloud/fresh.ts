@@ -11,7 +11,9 @@ export const FOLLOWED: readonly string[] = [
   'rbac.authorization.k8s.io/clusterrolebindings',
   'limitranges',
   'resourcequotas',
-  'scheduling.k8s.io/priorityclasses'
+  'scheduling.k8s.io/priorityclasses',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations'
 ]
 
 /**

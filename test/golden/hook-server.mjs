@@ -26,7 +26,7 @@ function answer (path, review) {
   const given = text === undefined || verb === 'count' ? undefined : JSON.parse(Buffer.from(text, 'base64url').toString())
   if (verb === 'say') return say({ ...given, ...(given.patch === undefined ? {} : { patch: Buffer.from(JSON.stringify(given.patch)).toString('base64') }) })
   if (verb === 'raw') return { status: 200, type: 'application/json', ...given, body: (given.body ?? '').replaceAll('{uid}', request.uid) }
-  if (verb === 'echo') return say({ allowed: false, status: { message: JSON.stringify(masked({ ...review, request })) } })
+  if (verb === 'echo') return say({ allowed: false, status: { message: JSON.stringify(masked({ ...review, request: { ...request, userInfo: { ...request.userInfo, ...(request.userInfo.username === 'admin' ? { uid: undefined } : {}) } } })) } })
   if (verb === 'count') {
     const before = request.object.metadata.annotations?.calls
     const patch = request.object.metadata.annotations === undefined ? { op: 'add', path: '/metadata/annotations', value: { calls: text } } : { op: 'add', path: '/metadata/annotations/calls', value: before === undefined ? text : `${before},${text}` }

@@ -79,8 +79,7 @@ function checkKind({ kind = '', apiVersion = '' }: JsonObject, version: string):
   const [name, of] = [String(kind), String(apiVersion)]
   if (name === REVIEW && of === wanted) return
   const given = of.slice(of.indexOf('/') + 1)
-  const isKnown =
-    (name === REVIEW && /^admission\.k8s\.io\/v1(beta1)?$/.test(of)) || (name === 'Status' && of === 'v1')
+  const isKnown = (name === REVIEW && /^admission\.k8s\.io\/v1(beta1)?$/.test(of)) || (name === 'Status' && of === 'v1')
   if (isKnown) throw new Error(`converting (${given}.${name}) to (${version}.${REVIEW}): unknown conversion`)
   throw new Error(notRegistered(name, of))
 }

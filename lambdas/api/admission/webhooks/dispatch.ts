@@ -47,7 +47,10 @@ export async function ask(
   const answer = await post({ client, timeoutSeconds, body })
     .then((sent) => reviewIn(sent, version))
     .catch((error: unknown) => {
-      throw new CallError(hook.name, `failed to call webhook: ${error instanceof Error ? error.message : String(error)}`)
+      throw new CallError(
+        hook.name,
+        `failed to call webhook: ${error instanceof Error ? error.message : String(error)}`
+      )
     })
   const verdict = verdictOf(answer, { uid, hook, mutating })
   for (const [key, value] of Object.entries(verdict.annotations)) request.annotate(`${hook.name}/${key}`, value)

@@ -83,7 +83,8 @@ async function call(
 /** undefined: nothing to do. */
 function patchIn({ patch, patchType }: Verdict, hook: Hook): readonly unknown[] | undefined {
   if (patch === undefined) return undefined
-  const undecodable = (why: string) => new CallError(hook.name, `received undecodable patch in webhook response: ${why}`)
+  const undecodable = (why: string) =>
+    new CallError(hook.name, `received undecodable patch in webhook response: ${why}`)
   let operations: unknown
   try {
     operations = JSON.parse(patch)
