@@ -59,8 +59,14 @@ export async function warmCloud(environment: Environment = process.env): Promise
   }
 }
 
+/** The real ones, logging to CloudWatch. */
+export function lambdaPorts(environment: Environment = process.env): Ports {
+  const log = jsonLog((line) => void process.stdout.write(line), environment.WHERRY_LOG_LEVEL)
+  return systemPorts(log, { keepsAlive: true })
+}
+
 async function open(environment: Environment): Promise<Cloud> {
-  const ports = systemPorts(jsonLog((line) => void process.stdout.write(line), environment.WHERRY_LOG_LEVEL))
+  const ports = lambdaPorts(environment)
   const config = cloudConfig(environment)
   const lost = () => {
     warm = undefined
