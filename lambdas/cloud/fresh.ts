@@ -13,7 +13,9 @@ export const FOLLOWED: readonly string[] = [
   'resourcequotas',
   'scheduling.k8s.io/priorityclasses',
   'admissionregistration.k8s.io/mutatingwebhookconfigurations',
-  'admissionregistration.k8s.io/validatingwebhookconfigurations'
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies',
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings'
 ]
 
 /**
