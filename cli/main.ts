@@ -89,7 +89,7 @@ program
 program
   .command('token')
   .description('print a bearer token for the API')
-  .requiredOption('--user <name>', 'the user it speaks for', name)
+  .addOption(new Option('--user <name>', 'the user it speaks for').argParser(name).conflicts('cluster'))
   .addOption(
     new Option('--group <name>', 'a group of the user; may be given again').argParser(collect).default([], 'none')
   )
@@ -99,14 +99,21 @@ program
       .default(86_400, '24h')
   )
   .addOption(dataDir())
+  .option('--cluster <name>', 'of a cluster on AWS: a token of your own AWS credentials, as kubectl takes it', name)
+  .option('--region <region>', 'whose STS signs it (default: AWS_REGION, else us-east-1)', name)
   .addHelpText(
     'after',
     example(
       './wherry token --user jane --group developers',
+      './wherry token --cluster prod     (what the kubeconfig of a cluster on AWS runs)',
       'curl -k -H "Authorization: Bearer $(./wherry token --user me --group system:masters)" https://127.0.0.1:6443/api'
     )
   )
-  .action(async (options) => (await import('./token.ts')).token(options))
+  .action(async (options, command) => {
+    if (options.cluster !== undefined) return (await import('./aws-token.ts')).printAwsToken(options)
+    if (options.user === undefined) command.error("error: required option '--user <name>' not specified")
+    await (await import('./token.ts')).token(options)
+  })
 
 program
   .command('kubectl')

@@ -13,6 +13,8 @@ import { bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
 import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
 import type { Api } from '../api/server.ts'
+import { SERVING_CERTIFICATE_PATH, servingCertificate } from '../api/serving-certificate.ts'
+import { type AskSts, stsTokens } from '../api/sts-authn.ts'
 import { awsOutside } from './aws-clients.ts'
 import { type CloudConfig, cloudConfig, type Environment } from './config.ts'
 import { FOLLOWED, freshAuthorizer } from './fresh.ts'
@@ -40,6 +42,7 @@ export interface Outside {
   /** Where streams out of nodes lie on their way, and how a node is told to begin one. */
   readonly pieces: RelayPieces
   readonly ring: RelayOptions['ring']
+  readonly askSts: AskSts
   /** Told when what this process keeps in memory is of no use any more: it opens the cloud anew. */
   readonly lost?: () => void
 }
@@ -86,13 +89,16 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     bootstrapOnce({ store, ports, addresses, endpoint: API_PROXY, nodeAgents: true })
   ])
   const relay = { store, ports, pieces: outside.pieces, ring: outside.ring }
+  const { cluster, emulator, adminArn: admin, nodeRoleArn: node } = config
+  const tokens = [stsTokens({ cluster, emulator, known: { admin, node }, store, ports, ask: outside.askSts })]
   const { api, close } = await composeApi({
     store,
     ports,
     keys,
     addresses,
+    tokens,
     kubelet: createRelay(relay),
-    paths: relayPaths(relay),
+    paths: { ...relayPaths(relay), [SERVING_CERTIFICATE_PATH]: { post: servingCertificate(keys) } },
     authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),
     ...(config.endpoint === undefined ? {} : { address: new URL(config.endpoint).host })
   })

@@ -1,6 +1,7 @@
 /** The function behind the table's stream, the queue of timers and the clock: runs the controllers. */
 import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { POD_CIDR } from '../../core/cluster-network.ts'
 import { kindTable } from '../../core/kinds/table.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
@@ -45,6 +46,7 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
   const settings: ReconcilerConfig = {
     caCertificate: keys.authority,
     nodesHeardSince: 0,
+    podCIDR: POD_CIDR,
     kinds: () => kindsInUse(backend),
     ...(provisioning === undefined ? {} : { provisioning })
   }
