@@ -10,6 +10,7 @@ import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { admissionExtensions, type ExtensionOptions } from './extensions.ts'
+import { fargateToleration } from './fargate.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
@@ -39,6 +40,7 @@ export function admissionPlugins(options: AdmissionOptions): readonly AdmissionP
     podSecurity,
     podPriority,
     defaultTolerationSeconds,
+    fargateToleration,
     defaultStorageClass,
     storageProtection,
     claimResize,
