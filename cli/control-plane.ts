@@ -102,7 +102,7 @@ function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Po
     reader: clientOf(api, 'system:kube-controller-manager'),
     feed: (listener) => store.onChange(listener),
     ports,
-    config: { caCertificate: keys.authority, kinds: () => served as readonly ServedKind[] }
+    config: { caCertificate: keys.authority, signer: keys.signer, kinds: () => served as readonly ServedKind[] }
   })
   const schedulerClient = clientOf(api, 'system:kube-scheduler')
   const scheduler = startScheduler({

@@ -5,7 +5,7 @@ import type { Ports } from '../../core/ports.ts'
 import type { StoreApi } from '../../store/store.ts'
 import type { AddressOptions } from './addresses.ts'
 import { admissionEffects, admissionPlugins } from './admission/registry.ts'
-import { createAuthenticator, type TokenVerifier } from './authn.ts'
+import { createAuthenticator, type IssuerVerifier, type TokenVerifier } from './authn.ts'
 import { createAuthorizer, type RbacAuthorizer } from './authz.ts'
 import type { Keys } from './keys.ts'
 import type { Kubelet } from './kubelet.ts'
@@ -26,6 +26,8 @@ export interface ComposeOptions {
   readonly kubelet: Kubelet
   /** Tokens of others than this cluster. */
   readonly tokens?: readonly TokenVerifier[]
+  /** Issuers outside the cluster. */
+  readonly issuers?: readonly IssuerVerifier[]
   /** What stands between RBAC and whoever asks it. */
   readonly authorizer?: (rbac: RbacAuthorizer) => RbacAuthorizer
   /** Beside the service accounts' public keys. */
@@ -42,10 +44,10 @@ export interface ComposedApi {
 
 /** The store holds what a cluster starts with (bootstrap). */
 export async function composeApi(options: ComposeOptions): Promise<ComposedApi> {
-  const { store, ports, keys, addresses, tokens = [] } = options
+  const { store, ports, keys, addresses, tokens = [], issuers = [] } = options
   const rbac = await createAuthorizer(store)
   const authorizer = options.authorizer?.(rbac) ?? rbac
-  const authenticator = createAuthenticator({ keys, store, ports, tokens })
+  const authenticator = createAuthenticator({ keys, store, ports, tokens, issuers })
   const api = createApi({
     store,
     ports,
