@@ -63,8 +63,10 @@ async function tokenOf(claims: Record<string, unknown>, more: More = {}): Promis
 const verify = async (token: string, settings: Partial<OidcSettings> = {}): Promise<UserInfo | undefined> =>
   await oidcVerifier({ issuerUrl, clientId: 'wherry', caFile, ...settings }, ports).verify(token)
 
+type Row = readonly [string, Record<string, unknown>, Partial<OidcSettings>, () => UserInfo | undefined]
+
 describe('claims', () => {
-  test.each([
+  const rows: readonly Row[] = [
     ['the subject, under the issuer', {}, {}, () => ({ username: `${issuerUrl}#u1`, groups: [] })],
     ['no prefix', {}, { usernamePrefix: '-' }, () => ({ username: 'u1', groups: [] })],
     [
@@ -95,7 +97,8 @@ describe('claims', () => {
       () => ({ username: 'u1', groups: [] })
     ],
     ['a required claim that differs', { team: 'y' }, { requiredClaims: { team: 'x' } }, () => undefined]
-  ])('%s', async (_what, claims, settings, wanted) => {
+  ]
+  test.each(rows)('%s', async (_what, claims, settings, wanted) => {
     expect(await verify(await tokenOf(claims), settings)).toEqual(wanted())
   })
 })
