@@ -5,6 +5,7 @@ import type { Ports } from '../../core/ports.ts'
 import type { StoreApi } from '../../store/store.ts'
 import type { AddressOptions } from './addresses.ts'
 import { admissionEffects, admissionPlugins } from './admission/registry.ts'
+import type { AuditOptions } from './audit/trail.ts'
 import { createAuthenticator, type IssuerVerifier, type TokenVerifier } from './authn.ts'
 import { createAuthorizer, type RbacAuthorizer } from './authz.ts'
 import type { Keys } from './keys.ts'
@@ -32,6 +33,8 @@ export interface ComposeOptions {
   readonly authorizer?: (rbac: RbacAuthorizer) => RbacAuthorizer
   /** Beside the service accounts' public keys. */
   readonly paths?: Paths
+  /** Absent: nothing is audited. */
+  readonly audit?: AuditOptions
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
 }
@@ -59,6 +62,7 @@ export async function composeApi(options: ComposeOptions): Promise<ComposedApi> 
     subresources: { log: logHandler(options.kubelet), token: tokenHandler(keys.serviceAccount) },
     virtuals: virtualKinds({ authorizer, authenticator }),
     paths: { ...openIdPaths(keys.serviceAccount), ...options.paths },
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     ...(options.address === undefined ? {} : { address: options.address })
   })
   return { api, close: () => rbac.close() }

@@ -11,6 +11,8 @@ import type { Notes } from './notes.ts'
 export interface Peer {
   /** Subject of a client certificate that the cluster's CA signed: CN is the user, each O a group. */
   readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] }
+  /** Where it is. */
+  readonly address?: string
 }
 
 export interface Authenticator {

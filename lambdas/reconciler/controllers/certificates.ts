@@ -53,21 +53,24 @@ async function act(plan: CertificatePlan, request: CertificateSigningRequest, co
     case 'approve': {
       const right = await heldRight(plan.rights, request, context)
       if (right === undefined) return
-      await write(request, 'approval', context, {
+      await write(request, context, {
+        subresource: 'approval',
         condition: { type: 'Approved', status: 'True', reason: 'AutoApproved', message: right.message }
       })
       return
     }
     case 'fail':
-      await write(request, 'status', context, {
+      await write(request, context, {
+        subresource: 'status',
         condition: { type: 'Failed', status: 'True', reason: 'SignerValidationFailure', message: plan.message }
       })
       return
     case 'sign': {
       const { usages = [] } = request.spec
       const pem = await config.signer?.sign(request.spec.request, { usages, seconds: plan.seconds })
-      if (pem !== undefined)
-        await write(request, 'status', context, { certificate: Buffer.from(pem).toString('base64') })
+      if (pem === undefined) return
+      const certificate = Buffer.from(pem).toString('base64')
+      await write(request, context, { subresource: 'status', certificate })
     }
   }
 }
@@ -95,15 +98,15 @@ async function heldRight(
 }
 
 interface Change {
+  readonly subresource: 'approval' | 'status'
   readonly condition?: CertificateSigningRequestCondition
   readonly certificate?: string
 }
 
 async function write(
   request: CertificateSigningRequest,
-  subresource: 'approval' | 'status',
   { client }: ControllerContext,
-  { condition, certificate }: Change
+  { subresource, condition, certificate }: Change
 ): Promise<void> {
   const next = copyOf(request)
   next.status = {
