@@ -29,7 +29,7 @@ export async function admit(
     subresource: at.subresource,
     namespace: at.namespace,
     user: at.user,
-    round: { second: false, again: false, state: new Map() },
+    round: { second: false, again: false, state: undefined },
     ...(what.deletion?.collection === true ? { collection: true } : {}),
     options: () =>
       what.deletion === undefined ? writeOptionsObject(at.request, what.operation) : deleteOptionsObject(what.deletion),
@@ -38,15 +38,40 @@ export async function admit(
     store: context.store,
     ports: context.ports
   }
-  if (phase === 'mutate') return await mutate(request, context.admission)
-  for (const plugin of context.admission) if (plugin.validate !== undefined) await plugin.validate(request)
+  const hooks = hooksFor(context.admission, request.kind.storage)
+  if (phase === 'mutate') return await mutate(request, hooks)
+  for (const plugin of hooks.validate) await plugin.validate?.(request)
 }
 
-async function mutate(request: AdmissionRequest, plugins: readonly AdmissionPlugin[]): Promise<void> {
-  for (const plugin of plugins) if (plugin.mutate !== undefined) await plugin.mutate(request)
+async function mutate(request: AdmissionRequest, hooks: Hooks): Promise<void> {
+  for (const plugin of hooks.mutate) await plugin.mutate?.(request)
   if (request.round.again) {
     request.round.second = true
-    for (const plugin of plugins) if (plugin.mutate !== undefined) await plugin.mutate(request)
+    for (const plugin of hooks.mutate) await plugin.mutate?.(request)
   }
-  for (const plugin of plugins) if (plugin.complete !== undefined) await plugin.complete(request)
+  for (const plugin of hooks.complete) await plugin.complete?.(request)
+}
+
+/** The plugins that have something to do with a resource, by what they do. */
+type Hooks = Readonly<Record<'mutate' | 'complete' | 'validate', readonly AdmissionPlugin[]>>
+
+const known = new WeakMap<readonly AdmissionPlugin[], Map<string, Hooks>>()
+
+function hooksFor(plugins: readonly AdmissionPlugin[], storage: string): Hooks {
+  let byStorage = known.get(plugins)
+  if (byStorage === undefined) {
+    byStorage = new Map()
+    known.set(plugins, byStorage)
+  }
+  let hooks = byStorage.get(storage)
+  if (hooks === undefined) {
+    const about = plugins.filter(({ resources }) => resources === undefined || resources.includes(storage))
+    hooks = {
+      mutate: about.filter((plugin) => plugin.mutate !== undefined),
+      complete: about.filter((plugin) => plugin.complete !== undefined),
+      validate: about.filter((plugin) => plugin.validate !== undefined)
+    }
+    byStorage.set(storage, hooks)
+  }
+  return hooks
 }

@@ -73,12 +73,14 @@ export interface Round {
   /** Whether a second round is wanted. */
   again: boolean
   /** What plugins remember from the first round, by plugin. */
-  readonly state: Map<string, unknown>
+  state: Map<string, unknown> | undefined
 }
 
 /** One admission plugin: refuses by throwing an ApiError. Runs again when a conflict makes the write start anew. */
 export interface AdmissionPlugin {
   readonly name: string
+  /** The store's resources ("apps/deployments") that it is about; absent: all. */
+  readonly resources?: readonly string[]
   /** May run twice on one object. */
   readonly mutate?: (request: AdmissionRequest) => Promise<void>
   /** Once, after all mutations: what Kubernetes' storage does of a new or changed object. */

@@ -8,6 +8,7 @@ const LOCALHOST = 'localhost/'
 
 export const appArmorFields: AdmissionPlugin = {
   name: 'AppArmorFields',
+  resources: ['pods'],
   async complete({ kind, operation, subresource, object, warn }) {
     if (operation !== 'CREATE' || kind.storage !== 'pods' || subresource !== undefined) return
     const { metadata, spec } = object as unknown as Pod

@@ -12,6 +12,7 @@ const API_CLIENT = 'kubernetes.io/kube-apiserver-client'
 export function certificateAdmission(authorizer: RbacAuthorizer): AdmissionPlugin {
   return {
     name: 'CertificateSigningRequests',
+    resources: [`${GROUP}/certificatesigningrequests`],
     async complete(request) {
       const { kind, operation, subresource, object, user } = request
       if (kind.group !== GROUP || operation !== 'CREATE' || subresource !== undefined || object === undefined) return

@@ -11,6 +11,7 @@ export class Reinvocations {
 
   /** One for each plugin and request. */
   static of(round: Round, plugin: string): Reinvocations {
+    round.state ??= new Map()
     const known = round.state.get(plugin)
     if (known instanceof Reinvocations) return known
     const fresh = new Reinvocations()

@@ -44,6 +44,7 @@ export function serviceAddresses(options: AddressOptions): AdmissionPlugin {
   let ranges: Ranges | undefined
   return {
     name: 'ServiceAddresses',
+    resources: ['services'],
     async complete(request) {
       const { kind, operation, subresource } = request
       if (kind.group !== '' || kind.resource !== 'services' || subresource !== undefined) return
