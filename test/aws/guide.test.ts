@@ -23,7 +23,7 @@ describeWith(lacksForEmulator('ministack'), 'the guide for AWS', () => {
       // In a clone, whose files are ours: the kubeconfig goes elsewhere.
       const script = `set -eux\ncd ${dir}\nfor file in wherry examples; do ln -s ${HOME}/$file .; done\n${commands}`
       const outcome = await execute('bash', ['-c', script], { env, timeoutMs: 400_000 })
-      expect(outcome).toMatchObject({ code: 0 })
+      if (outcome.code !== 0) throw new Error(`${outcome.code}: ${outcome.stdout}${outcome.stderr}`)
       expect(outcome.stdout).toContain('deployment.apps/web created')
       expect(outcome.stdout.match(/web-\S+ +0\/1 +Pending/g)).toHaveLength(3)
     } finally {

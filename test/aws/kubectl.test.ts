@@ -3,8 +3,8 @@ import { describeWith } from '../requires.ts'
 import { DeployedCluster } from './deployed.ts'
 import { lacksForEmulator } from './emulator.ts'
 
-/** The emulator's API Gateway holds an answer back until it is whole: a watch of a second shows nothing. */
-const STREAMS = /--watch .*--request-timeout=1s/
+/** The emulator's API Gateway holds an answer back until it is whole, which a watch is after half a minute. */
+const STREAMS = /--watch .*--request-timeout=1s|^wait --for=(condition|delete)/
 
 describeWith(lacksForEmulator('ministack'), 'kubectl and helm on a deployed cluster', () => {
   const start = async () => await DeployedCluster.start({ flags: ['--no-nodes'] })
