@@ -18,7 +18,7 @@ describeWith(lacksForEmulator('ministack'), 'the guide for AWS', () => {
     const dir = mkdtempSync(join(tmpdir(), 'wherry-guide-'))
     const kubectl = dirname(await bundledTool('kubectl'))
     const { AWS_ENDPOINT_URL: _, ...rest } = process.env
-    const env = { ...rest, XDG_STATE_HOME: dir, HOME: dir, PATH: `${kubectl}:${rest.PATH}` }
+    const env = { ...rest, XDG_STATE_HOME: join(dir, 'state'), HOME: dir, PATH: `${kubectl}:${rest.PATH}` }
     try {
       // In a clone, whose files are ours: the kubeconfig goes elsewhere.
       const script = `set -eux\ncd ${dir}\nfor file in wherry examples; do ln -s ${HOME}/$file .; done\n${commands}`
