@@ -46,6 +46,7 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
   const [provisioning, fargate] = await Promise.all([provisioningOf(environment), fargateOf(environment)])
   const settings: ReconcilerConfig = {
     caCertificate: keys.authority,
+    signer: keys.signer,
     nodesHeardSince: 0,
     podCIDR: POD_CIDR,
     kinds: () => kindsInUse(backend),
