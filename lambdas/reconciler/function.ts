@@ -29,6 +29,8 @@ export interface FunctionOptions {
   readonly version: string
   /** Whether there is nothing that a minute's passing could matter to. Default: there may be. */
   readonly rests?: () => Promise<boolean>
+  /** Something did not end in time. What this process holds may wait for it for ever: it should not be used again. */
+  readonly stuck?: () => void
 }
 
 export interface Invocation {
@@ -137,6 +139,7 @@ async function runInvocation(
       await drain(reconciler, timers, leaving.signal)
     })
     await Promise.race([work, aborted(over.signal)])
+    if (over.signal.aborted) options.stuck?.()
     const known = !over.signal.aborted || (reconciler.abandon() && begun)
     const flushed = Promise.all([...memory.recorders.values()].map((recorder) => recorder.flush()))
     const waited = new AbortController()

@@ -9,7 +9,7 @@ import { dynamoGlance } from '../../store/backends/dynamodb-glance.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
 import { dynamoClient } from '../cloud/aws-clients.ts'
-import { type Cloud, warmCloud } from '../cloud/cloud.ts'
+import { type Cloud, forgetCloud, warmCloud } from '../cloud/cloud.ts'
 import { rests } from '../cloud/rest.ts'
 import type { ReconcilerConfig, ServedKind } from './controller.ts'
 import { controllers } from './controllers/registry.ts'
@@ -50,6 +50,7 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
   const [provisioning, fargate] = await Promise.all([provisioningOf(environment), fargateOf(environment)])
   const settings: ReconcilerConfig = {
     caCertificate: keys.authority,
+    signer: keys.signer,
     nodesHeardSince: 0,
     podCIDR: POD_CIDR,
     kinds: () => kindsInUse(backend),
@@ -71,7 +72,8 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
       glance: dynamoGlance({ client: dynamoClient(), table: config.table, ports }),
       resource: 'nodes',
       isEmpty: async () => (await store.list('nodes')).entries.every(({ value }) => isVirtual(value as Node))
-    })
+    }),
+    stuck: forgetCloud
   })
 }
 

@@ -21,6 +21,8 @@ export interface SchedulerFunctionOptions {
   readonly changes: (resource: string, versions: readonly number[]) => Promise<readonly Change[]>
   /** Whether no pod waits for a node. Default: one may. */
   readonly rests?: () => Promise<boolean>
+  /** Something did not end in time. What this process holds may wait for it for ever: it should not be used again. */
+  readonly stuck?: () => void
 }
 
 interface Invocation {
@@ -83,7 +85,7 @@ function helps({ resource, type, object, previous }: Change): boolean {
 }
 
 async function scheduleAll(
-  { client, ports }: SchedulerFunctionOptions,
+  { client, ports, stuck }: SchedulerFunctionOptions,
   recorder: EventRecorder,
   invocation: Invocation
 ): Promise<void> {
@@ -99,6 +101,7 @@ async function scheduleAll(
     const waited = new AbortController()
     await Promise.race([recorder.flush(), sleep(ports.clock, EVENTS_MS, waited.signal)])
     waited.abort()
+    if (over.signal.aborted) stuck?.()
     if (!all) throw new Error('not all pods could be tried in time')
   } finally {
     gate.open = false

@@ -4,7 +4,7 @@ import type { Context, DynamoDBStreamEvent, SQSBatchResponse } from 'aws-lambda'
 import { dynamoGlance } from '../../store/backends/dynamodb-glance.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoClient } from '../cloud/aws-clients.ts'
-import { type Cloud, warmCloud } from '../cloud/cloud.ts'
+import { type Cloud, forgetCloud, warmCloud } from '../cloud/cloud.ts'
 import { rests } from '../cloud/rest.ts'
 import { createSchedulerFunction, nobodyWaits, type SchedulerFunction } from './function.ts'
 
@@ -32,7 +32,8 @@ function open(cloud: Cloud): SchedulerFunction {
     client,
     ports,
     changes: (resource, versions) => store.changes(resource, versions),
-    rests: rests({ glance, resource: 'pods', isEmpty: () => nobodyWaits(client) })
+    rests: rests({ glance, resource: 'pods', isEmpty: () => nobodyWaits(client) }),
+    stuck: forgetCloud
   })
 }
 

@@ -49,7 +49,7 @@ describeWith(lacksForEmulator('ministack'), 'pods as Fargate tasks', () => {
   let ecs: ECSClient
 
   beforeAll(async () => {
-    cluster = await DeployedCluster.start({ name: NAME, flags: ['--fargate'] })
+    cluster = await DeployedCluster.start({ name: NAME, flags: ['--context', 'fargate=true'] })
     const { endpoint } = cluster
     const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
     ecs = new ECSClient({ endpoint, region: cluster.aws.AWS_REGION ?? 'us-east-1', credentials })
