@@ -4,15 +4,12 @@ import { allow, allowPaths, READ } from './bootstrap-rules.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
 const NODES: RbacSubject = { apiGroup: GROUP, kind: 'Group', name: 'system:nodes' }
-const DOORBELL: RbacSubject = { kind: 'ServiceAccount', name: 'doorbell', namespace: 'kube-system' }
 const IPAM: RbacSubject = { kind: 'ServiceAccount', name: 'node-ipam-controller', namespace: 'kube-system' }
 
 /** ClusterRoles by name. */
 export const nodeAgentRoles: Readonly<Record<string, readonly PolicyRule[]>> = {
   // The certificate of the node's own way to the API, and what the API asked of a node (docs/adr/0006, 0008).
   'wherry:node': [allowPaths('post', '/wherry/v1/*')],
-  // Reads by which queue a node is rung; the reader of all controllers only lists.
-  'wherry:doorbell': [allow('get', '', 'nodes')],
   'wherry:node-ipam': [
     allow(`${READ} patch`, '', 'nodes'),
     allow('create get list delete', 'coordination.k8s.io', 'leases'),
@@ -25,6 +22,5 @@ export const nodeAgentBindings: Readonly<Record<string, { readonly role: string;
   'wherry:node': { role: 'wherry:node', subject: NODES },
   // Each node's agent is also its kube-proxy: services, endpoint slices, and the addresses of other nodes.
   'wherry:node-proxier': { role: 'system:node-proxier', subject: NODES },
-  'wherry:doorbell': { role: 'wherry:doorbell', subject: DOORBELL },
   'wherry:node-ipam': { role: 'wherry:node-ipam', subject: IPAM }
 }
