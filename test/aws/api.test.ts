@@ -200,8 +200,8 @@ describeWith(lacksForEmulator('ministack'), 'the API as a function', () => {
     const folder = await mkdtemp(join(tmpdir(), 'wherry-bundle-'))
     const path = '/api/v1/namespaces/default/configmaps'
     try {
-      const { bytes } = await bundle(join(import.meta.dirname, '..', '..', 'lambdas', 'api', 'handler.ts'), folder)
-      expect(bytes).toBeLessThan(1_500_000)
+      const { entryBytes } = await bundle(join(import.meta.dirname, '..', '..', 'lambdas', 'api', 'handler.ts'), folder)
+      expect(entryBytes).toBeLessThan(1_500_000)
       const { metadata } = (await ask('GET', path)).json()
       const query = { watch: 'true', resourceVersion: metadata.resourceVersion, timeoutSeconds: '20' }
       const env = { ...process.env, WHERRY_STREAMING: 'true', PROBE_TOKEN: token, PROBE_QUERY: JSON.stringify(query) }
