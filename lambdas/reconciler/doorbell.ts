@@ -31,8 +31,9 @@ export function doorbell(bell: Bell): Controller {
     start: async () => [],
     reconcile: async (key, { reader }) => {
       const [name = '', resources = ''] = key.split(' ')
-      const node = await reader.find(nodes, { name })
-      const url = node?.metadata.annotations?.[QUEUE_URL]
+      // kube-controller-manager may list and watch all there is, but get little.
+      const { items } = await reader.list(nodes, { fieldSelector: `metadata.name=${name}` })
+      const url = items[0]?.metadata.annotations?.[QUEUE_URL]
       if (url !== undefined) await bell.ring(url, { resources: resources.split(',') })
       return undefined
     }
