@@ -24,14 +24,14 @@ export class ClusterStack extends Stack {
       description: `The cluster ${names.cluster} of Wherry: Kubernetes with no servers to keep`
     })
     this.zones = settings.nodes.zones
+    const { adminArn, endpoint, emulated } = settings
     const state = new State(this, 'State', { names, removalPolicy: RemovalPolicy.DESTROY })
-    const nodes = settings.nodes.enabled ? new Nodes(this, 'Nodes', { names, ...settings.nodes }) : undefined
-    const { adminArn, endpoint, streaming } = settings
+    const nodes = settings.nodes.enabled ? new Nodes(this, 'Nodes', { names, ...settings.nodes, emulated }) : undefined
     new ControlPlane(this, 'ControlPlane', {
       names,
       state,
       adminArn: adminArn ?? this.formatArn({ service: 'iam', region: '', resource: 'root' }),
-      streaming,
+      emulated,
       ...functions,
       ...(nodes === undefined ? {} : { nodes }),
       ...(endpoint === undefined ? {} : { endpoint })

@@ -41,6 +41,8 @@ export interface NodesProps {
   readonly diskSize?: number
   /** Lets nodes pull the images of this account's registries (ECR). @default true */
   readonly pullFromEcr?: boolean
+  /** For an emulator of AWS. @default false */
+  readonly emulated?: boolean
   /** Lets you open a shell on a node through Systems Manager. @default false */
   readonly sessionManager?: boolean
   /** Instance types that may be launched: names, or beginnings before a "*". */
@@ -87,7 +89,9 @@ export class Nodes extends Construct {
     const arn = (resource: string, account?: string) =>
       Stack.of(this).formatArn({ service: 'ec2', resource, ...(account === undefined ? {} : { account }) })
     const template = arn(`launch-template/${this.launchTemplate.launchTemplateId ?? ''}`)
-    const conditions = { ArnEquals: { 'ec2:LaunchTemplate': template } }
+    // Emulators tell a policy nothing of the template and of tags.
+    const only = (conditions: Record<string, unknown>) => (this.props.emulated === true ? {} : { conditions })
+    const ofTemplate = only({ ArnEquals: { 'ec2:LaunchTemplate': template } })
     allow(role, 'LaunchFromTemplate', {
       actions: ['ec2:RunInstances'],
       resources: [
@@ -95,30 +99,30 @@ export class Nodes extends Construct {
         ...this.securityGroups.map(({ securityGroupId }) => arn(`security-group/${securityGroupId}`)),
         arn('image/*', '')
       ],
-      conditions,
+      ...ofTemplate,
       why: "the template's image is the newest of Debian, whose id is not known before"
     })
     allow(role, 'LaunchInSubnets', {
       actions: ['ec2:RunInstances'],
       resources: this.vpc.publicSubnets.map(({ subnetId }) => arn(`subnet/${subnetId}`)),
-      conditions
+      ...ofTemplate
     })
     allow(role, 'LaunchInstances', {
       actions: ['ec2:RunInstances'],
       resources: ['instance', 'network-interface', 'volume'].map((kind) => arn(`${kind}/*`)),
-      conditions,
+      ...ofTemplate,
       why: 'what a launch makes has no name before; all of it must come from the cluster’s template'
     })
     allow(role, 'TagAtLaunch', {
       actions: ['ec2:CreateTags'],
       resources: ['instance', 'network-interface', 'volume'].map((kind) => arn(`${kind}/*`)),
-      conditions: { StringEquals: { 'ec2:CreateAction': 'RunInstances' } },
+      ...only({ StringEquals: { 'ec2:CreateAction': 'RunInstances' } }),
       why: 'what a launch makes has no name before; tags may be set by the launch alone'
     })
     allow(role, 'EndInstances', {
       actions: ['ec2:TerminateInstances'],
       resources: [arn('instance/*')],
-      conditions: { StringEquals: { [`ec2:ResourceTag/${CLUSTER_TAG}`]: names.cluster } },
+      ...only({ StringEquals: { [`ec2:ResourceTag/${CLUSTER_TAG}`]: names.cluster } }),
       why: "instances come and go; the condition leaves those with the cluster's tag"
     })
     allow(role, 'SeeInstances', {
@@ -129,7 +133,7 @@ export class Nodes extends Construct {
     allow(role, 'PassNodeRole', {
       actions: ['iam:PassRole'],
       resources: [this.role.roleArn],
-      conditions: { StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } }
+      ...only({ StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } })
     })
     allow(role, 'ReadImage', {
       actions: ['ssm:GetParameters'],

@@ -6,8 +6,8 @@ export interface Settings {
   readonly name: string
   /** Default: the account's root user. */
   readonly adminArn?: string
-  /** See ControlPlaneProps; "false" or "0" switches it off. */
-  readonly streaming: boolean
+  /** See ControlPlaneProps. */
+  readonly emulated: boolean
   readonly endpoint?: string
   readonly nodes: NodeSettings
 }
@@ -49,7 +49,7 @@ export function readSettings(context: (key: string) => unknown): Settings {
   const endpoint = text('endpoint')
   return {
     name: text('name') ?? 'main',
-    streaming: !['false', '0'].includes(String(context('streaming') ?? true)),
+    emulated: String(context('emulated')) === 'true',
     nodes: nodeSettings(context('nodes')),
     ...(adminArn === undefined ? {} : { adminArn }),
     ...(endpoint === undefined ? {} : { endpoint })

@@ -37,7 +37,7 @@ export async function deploy(options: DeployOptions, progress: Progress = termin
     name,
     adminArn: session.arn,
     ...(options.nodes ? {} : { nodes: '{"enabled":false}' }),
-    ...(local === undefined ? {} : { streaming: 'false', endpoint: local.server })
+    ...(local === undefined ? {} : { emulated: 'true', endpoint: local.server })
   }
   const { environment } = session
   await cdkDeploy({ stack, context, environment, output: join(dir, 'cdk.out'), log: join(dir, 'deploy.log') }, progress)

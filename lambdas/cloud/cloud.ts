@@ -8,6 +8,7 @@ import { kindTable } from '../../core/kinds/table.ts'
 import type { Ports } from '../../core/ports.ts'
 import { systemPorts } from '../../core/system-ports.ts'
 import type { Backend } from '../../store/backend.ts'
+import { SealedBackend } from '../../store/backends/sealed.ts'
 import { Store } from '../../store/store.ts'
 import { bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
@@ -47,6 +48,9 @@ export interface Outside {
   readonly lost?: () => void
 }
 
+/** What the table holds only in a form that it cannot read. */
+const SEALED = new Set(['secrets'])
+
 let warm: Promise<Cloud> | undefined
 
 /** The one of this process: opened at its first request, and kept. */
@@ -80,9 +84,10 @@ async function open(environment: Environment): Promise<Cloud> {
 /** Everything opened; a warm function keeps it. Makes what a cluster starts with where nobody has done so yet. */
 export async function openCloud(config: CloudConfig, ports: Ports, outside: Outside): Promise<Cloud> {
   const { addresses } = config
-  const { backend } = outside
   const indexes = (resource: string) => kindTable.findByStorage(resource)?.rules.indexes
   const keys = await openCloudKeys(outside.parameters, config.parameters, ports)
+  const seals = (resource: string) => SEALED.has(resource)
+  const backend = new SealedBackend(outside.backend, { keys: keys.sealing, seals })
   const store = new Store({ backend, ports, indexes, retentionMs: config.retentionMs, trims: false })
   const [news] = await Promise.all([
     store.follow(FOLLOWED),

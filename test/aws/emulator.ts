@@ -7,7 +7,9 @@ import { writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { fetched, fetchWith } from '../../cli/emulator/fetched.ts'
 import { ministack } from '../../cli/emulator/ministack.ts'
-import { type Emulator, freePort, startProcess } from '../../cli/emulator/process.ts'
+import { freePort, type Emulator as Running, startProcess } from '../../cli/emulator/process.ts'
+
+export type Emulator = Running
 
 const DYNAMODB_LOCAL = '2.6.1'
 const MAVEN_DEPENDENCY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies'

@@ -60,7 +60,7 @@ let whole: Template
 let other: Template
 
 beforeAll(async () => {
-  const context = { name: 'other', streaming: 'false', endpoint: 'https://127.0.0.1:1/prod', nodes: { zones: 3 } }
+  const context = { name: 'other', emulated: 'true', endpoint: 'https://127.0.0.1:1/prod', nodes: { zones: 3 } }
   ;[whole, other] = await Promise.all([synthesize(), synthesize(context)])
 }, 120_000)
 
