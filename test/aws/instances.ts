@@ -55,14 +55,13 @@ export class InstanceLab {
     writeFileSync(join(this.dir, 'resolv.conf'), '')
   }
 
-  /** An instance that runs, and its agent with it. `zone`: its last letter. */
-  async launch(zone: string, config: Partial<InstanceConfig> = {}): Promise<TestInstance> {
+  /** What runs on the instance of that id: its network, its metadata, its agent. */
+  async launch({ id, zone, config = {} }: Launch): Promise<TestInstance> {
     const index = this.instances.length + 1
     const { region } = this.around
-    const hex = `${process.pid.toString(16)}${index}`.padStart(17, '0')
     const facts: Instance = {
-      id: `i-${hex}`,
-      zone: `${region}${zone}`,
+      id,
+      zone,
       region,
       type: 'm7i.large',
       privateIP: `${NETWORK}.${10 + index}`,
@@ -103,6 +102,13 @@ add rule netdev vpc in meta protocol ip ip daddr != ${NETWORK}.0/24 drop
   }
 }
 
+export interface Launch {
+  /** As EC2 calls it. */
+  readonly id: string
+  readonly zone: string
+  readonly config?: Partial<InstanceConfig>
+}
+
 interface Parts {
   readonly around: Surroundings
   readonly facts: Instance
@@ -125,7 +131,7 @@ export class TestInstance {
     this.parts = parts
     this.id = parts.facts.id
     this.privateIP = parts.facts.privateIP
-    this.dir = join(parts.lab, this.id.slice(-3))
+    this.dir = join(parts.lab, parts.netns.slice(-1))
     this.dataDir = join(this.dir, 'data')
   }
 
@@ -139,7 +145,11 @@ export class TestInstance {
       [new URL(around.server).port]: await this.listen('api', passingTo(around.server))
     }
     const forward = join(import.meta.dirname, 'forward.mjs')
-    const forwarder = this.spawnInside([process.execPath, forward, JSON.stringify(ways)], {}, ['pipe', 'pipe', 'inherit'])
+    const forwarder = this.spawnInside([process.execPath, forward, JSON.stringify(ways)], {}, [
+      'pipe',
+      'pipe',
+      'inherit'
+    ])
     this.forwarder = forwarder
     await new Promise((resolve) => forwarder.stdout?.once('data', resolve))
     const told: InstanceConfig = {
