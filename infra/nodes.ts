@@ -14,7 +14,9 @@ import {
   Vpc
 } from 'aws-cdk-lib/aws-ec2'
 import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { Asset } from 'aws-cdk-lib/aws-s3-assets'
 import { Construct } from 'constructs'
+import { userData } from '../node-agent/aws/user-data.ts'
 import { CLUSTER_TAG, type ClusterNames } from './names.ts'
 import { allow } from './rights.ts'
 
@@ -37,6 +39,11 @@ export interface NodesProps {
    * environment are WHERRY_CLUSTER, WHERRY_ENDPOINT_PARAMETER and AWS_REGION.
    */
   readonly userData?: readonly string[]
+  /**
+   * The folder that node-asset.ts made: instances fetch it and run the agent in it, unless `userData` says otherwise.
+   * @default none
+   */
+  readonly agent?: string | undefined
   /** GiB of each instance's disk, for images, logs and emptyDir volumes. @default 20 */
   readonly diskSize?: number
   /** Lets nodes pull the images of this account's registries (ECR). @default true */
@@ -206,6 +213,8 @@ export class Nodes extends Construct {
       actions: [
         'sqs:ReceiveMessage',
         'sqs:DeleteMessage',
+        // On AWS the right to one is the right to many.
+        ...(this.props.emulated === true ? ['sqs:DeleteMessageBatch'] : []),
         'sqs:ChangeMessageVisibility',
         'sqs:GetQueueUrl',
         'sqs:GetQueueAttributes',
@@ -227,8 +236,17 @@ export class Nodes extends Construct {
     return role
   }
 
+  /** Lets the role fetch the agent, and says how an instance starts it. */
+  private startAgent(folder: string | undefined): readonly string[] {
+    if (folder === undefined) return []
+    const { s3BucketName: bucket, s3ObjectKey: key } = new Asset(this, 'Agent', { path: folder })
+    const object = { service: 's3', region: '', account: '', resource: bucket, resourceName: key }
+    allow(this.role, 'FetchAgent', { actions: ['s3:GetObject'], resources: [Stack.of(this).formatArn(object)] })
+    return userData({ bucket, key })
+  }
+
   private makeTemplate(props: NodesProps): LaunchTemplate {
-    const { names, architecture = 'arm64', diskSize = 20, userData = [] } = props
+    const { names, architecture = 'arm64', diskSize = 20 } = props
     const [members, letIn] = this.securityGroups
     const script = UserData.forLinux({ shebang: '#!/bin/bash' })
     script.addCommands(
@@ -236,7 +254,7 @@ export class Nodes extends Construct {
       `export WHERRY_CLUSTER=${names.cluster}`,
       `export WHERRY_ENDPOINT_PARAMETER=${names.parameters}/endpoint`,
       `export AWS_REGION=${Stack.of(this).region}`,
-      ...userData
+      ...(props.userData ?? this.startAgent(props.agent))
     )
     const template = new LaunchTemplate(this, 'Template', {
       launchTemplateName: names.stack,
