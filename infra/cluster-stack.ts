@@ -10,8 +10,8 @@ import { State } from './state.ts'
 export interface ClusterStackProps {
   readonly settings: Settings
   readonly functions: FunctionCode
-  /** The folder that instances run (node-asset.ts). */
-  readonly agent?: string | undefined
+  /** See NodesProps. */
+  readonly agent?: string
   readonly stack?: StackProps
 }
 
@@ -28,9 +28,8 @@ export class ClusterStack extends Stack {
     this.zones = settings.nodes.zones
     const { adminArn, endpoint, emulated } = settings
     const state = new State(this, 'State', { names, removalPolicy: RemovalPolicy.DESTROY })
-    const nodes = settings.nodes.enabled
-      ? new Nodes(this, 'Nodes', { names, ...settings.nodes, emulated, agent })
-      : undefined
+    const nodeProps = { names, ...settings.nodes, emulated, ...(agent === undefined ? {} : { agent }) }
+    const nodes = settings.nodes.enabled ? new Nodes(this, 'Nodes', nodeProps) : undefined
     new ControlPlane(this, 'ControlPlane', {
       names,
       state,

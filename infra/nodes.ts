@@ -35,15 +35,11 @@ export interface NodesProps {
   /** @default "arm64" */
   readonly architecture?: Architecture
   /**
-   * What an instance runs as it starts, as root: the lines of a shell script that installs and starts the agent. In its
-   * environment are WHERRY_CLUSTER, WHERRY_ENDPOINT_PARAMETER and AWS_REGION.
+   * A folder with the agent and its Node.js, as `nodeAsset` (infra/node-asset.ts) makes it for the architecture. Instances
+   * fetch it as they start, and join.
+   * @default instances run the image and nothing of ours
    */
-  readonly userData?: readonly string[]
-  /**
-   * The folder that node-asset.ts made: instances fetch it and run the agent in it, unless `userData` says otherwise.
-   * @default none
-   */
-  readonly agent?: string | undefined
+  readonly agent?: string
   /** GiB of each instance's disk, for images, logs and emptyDir volumes. @default 20 */
   readonly diskSize?: number
   /** Lets nodes pull the images of this account's registries (ECR). @default true */
@@ -236,12 +232,11 @@ export class Nodes extends Construct {
     return role
   }
 
-  /** Lets the role fetch the agent, and says how an instance starts it. */
-  private startAgent(folder: string | undefined): readonly string[] {
-    if (folder === undefined) return []
-    const { s3BucketName: bucket, s3ObjectKey: key } = new Asset(this, 'Agent', { path: folder })
-    const object = { service: 's3', region: '', account: '', resource: bucket, resourceName: key }
-    allow(this.role, 'FetchAgent', { actions: ['s3:GetObject'], resources: [Stack.of(this).formatArn(object)] })
+  private startAgent(path: string): readonly string[] {
+    const asset = new Asset(this, 'Agent', { path })
+    const { s3BucketName: bucket, s3ObjectKey: key } = asset
+    const resource = Stack.of(this).formatArn({ service: 's3', region: '', account: '', resource: `${bucket}/${key}` })
+    allow(this.role, 'FetchAgent', { actions: ['s3:GetObject'], resources: [resource] })
     return userData({ bucket, key })
   }
 
@@ -254,7 +249,7 @@ export class Nodes extends Construct {
       `export WHERRY_CLUSTER=${names.cluster}`,
       `export WHERRY_ENDPOINT_PARAMETER=${names.parameters}/endpoint`,
       `export AWS_REGION=${Stack.of(this).region}`,
-      ...(props.userData ?? this.startAgent(props.agent))
+      ...(props.agent === undefined ? [] : this.startAgent(props.agent))
     )
     const template = new LaunchTemplate(this, 'Template', {
       launchTemplateName: names.stack,

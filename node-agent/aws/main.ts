@@ -1,5 +1,5 @@
 /**
- * The node agent on an EC2 instance: `node agent.mjs --config FILE`, run by systemd (user-data.ts). The instance's metadata
+ * The node agent on an EC2 instance: `node main.mjs --config FILE`, run by systemd (user-data.ts). The instance's metadata
  * says what it is, its role who; a queue of its own rings it. It may be killed at any moment: containers live on, and the
  * next agent finds them.
  */
@@ -40,7 +40,7 @@ const FAILED = 1
 
 const { values } = parseArgs({ options: { config: { type: 'string' } } })
 if (values.config === undefined) {
-  process.stderr.write('usage: node agent.mjs --config FILE\n')
+  process.stderr.write('usage: node main.mjs --config FILE\n')
   process.exit(2)
 }
 const instance = await loadInstanceConfig(values.config)

@@ -83,7 +83,7 @@ describe('on an instance', () => {
     ])
     const unit = readFileSync(join(root, 'etc/systemd/system/wherry-agent.service'), 'utf8').replaceAll(root, '')
     expect(unit).toContain(
-      'ExecStart=/opt/wherry/node --no-warnings /opt/wherry/agent.mjs --config /etc/wherry/agent.json\n'
+      'ExecStart=/opt/wherry/node --no-warnings /opt/wherry/main.mjs --config /etc/wherry/agent.json\n'
     )
     expect(unit).toContain('Restart=always\n')
     expect(unit).toContain('KillMode=process\n')

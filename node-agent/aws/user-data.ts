@@ -81,7 +81,7 @@ const UNIT_LINES = [
   'After=network-online.target',
   '[Service]',
   'Environment=AWS_REGION=$AWS_REGION',
-  `ExecStart=${PROGRAM}/node --no-warnings ${PROGRAM}/agent.mjs --config ${CONFIG}`,
+  `ExecStart=${PROGRAM}/node --no-warnings ${PROGRAM}/main.mjs --config ${CONFIG}`,
   'Restart=always',
   'RestartSec=1',
   'KillMode=process',

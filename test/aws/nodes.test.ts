@@ -45,7 +45,7 @@ describeWith(lacksForNode() ?? lacksForEmulator('ministack'), 'two instances wit
       endpoint,
       authority,
       region: REGION,
-      program: join(dir, 'agent', 'agent.mjs'),
+      program: join(dir, 'agent', 'main.mjs'),
       credentials: (id) => roleCredentials(client, roleArn, id)
     })
     await lab.open()
