@@ -15,7 +15,7 @@ const asked = async (path: string) => textOf((await api.ask('GET', path)).respon
 
 test.each([
   ['/livez', '200 ok'],
-  ['/livez/', '200 ok'],
+  ['/livez/', '404 404 page not found\n'],
   ['/livez/ping', '200 ok'],
   ['/livez/etcd?verbose', '200 ok'],
   ['/livez/poststarthook/rbac/bootstrap-roles', '200 ok'],

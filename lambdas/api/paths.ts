@@ -41,7 +41,7 @@ export async function plainPath(request: ApiRequest, sources: Sources): Promise<
   const { discovery, paths, user } = sources
   const path = request.path.length > 1 ? request.path.replace(/\/+$/, '') : request.path
   // These answer whatever the method is.
-  if (isHealthPath(path)) return await health(request, path, sources)
+  if (isHealthPath(path)) return await health(request, request.path, sources)
   if (path === '/metrics') return isReading(request) ? await sources.metrics.answer() : notAllowed()
   if (path === '/version') return reading(request, () => valueAnswer(200, VERSION))
   const further = furtherPath(paths, path)
