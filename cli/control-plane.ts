@@ -1,6 +1,7 @@
 import type { Client } from '../core/client.ts'
 import { createEventRecorder } from '../core/events.ts'
 import { kindTable } from '../core/kinds/table.ts'
+import { Metrics } from '../core/metrics.ts'
 import type { Ports } from '../core/ports.ts'
 import type { AddressOptions } from '../lambdas/api/addresses.ts'
 import { bootstrap, kubernetesAddress } from '../lambdas/api/bootstrap.ts'
@@ -55,6 +56,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     throw storeFailure(error, paths)
   })
   const kubelet = createKubelet({ keys, store })
+  const metrics = new Metrics()
   let controllers: Controllers | undefined
   const { api, close } = await composeApi({
     store,
@@ -63,7 +65,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     addresses,
     kubelet,
     paths: failingPath(() => controllers?.failing() ?? []),
-    address: `${host}:${cluster.port}`
+    address: `${host}:${cluster.port}`,
+    metrics
   })
   const listener = await listen({
     api,
@@ -73,7 +76,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   const url = `https://127.0.0.1:${listener.port}`
   writeKubeconfig(paths, cluster)
-  controllers = startControllers({ api, store, keys, ports })
+  controllers = startControllers({ api, store, keys, ports, metrics })
   return {
     url,
     keys,
@@ -94,14 +97,15 @@ interface Controllers {
   stop(): Promise<void>
 }
 
-function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports }): Controllers {
-  const { api, store, keys, ports } = parts
+function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports; metrics: Metrics }): Controllers {
+  const { api, store, keys, ports, metrics } = parts
   const served = kindTable.all.filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
   const reconciler = startReconciler({
     clients: (name) => controllerClient(api, name),
     reader: clientOf(api, 'system:kube-controller-manager'),
     feed: (listener) => store.onChange(listener),
     ports,
+    metrics,
     config: { caCertificate: keys.authority, kinds: () => served as readonly ServedKind[] }
   })
   const schedulerClient = clientOf(api, 'system:kube-scheduler')

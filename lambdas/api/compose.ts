@@ -1,6 +1,7 @@
 /** The API server as a cluster has it, with RBAC, admission and reviews: the same over every store and transport. */
 import { Client } from '../../core/client.ts'
 import { kindTable } from '../../core/kinds/table.ts'
+import type { Metrics } from '../../core/metrics.ts'
 import type { Ports } from '../../core/ports.ts'
 import type { StoreApi } from '../../store/store.ts'
 import type { AddressOptions } from './addresses.ts'
@@ -32,6 +33,7 @@ export interface ComposeOptions {
   readonly paths?: Paths
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
+  readonly metrics?: Metrics
 }
 
 export interface ComposedApi {
@@ -57,7 +59,8 @@ export async function composeApi(options: ComposeOptions): Promise<ComposedApi> 
     subresources: { log: logHandler(options.kubelet), token: tokenHandler(keys.serviceAccount) },
     virtuals: virtualKinds({ authorizer, authenticator }),
     paths: { ...openIdPaths(keys.serviceAccount), ...options.paths },
-    ...(options.address === undefined ? {} : { address: options.address })
+    ...(options.address === undefined ? {} : { address: options.address }),
+    ...(options.metrics === undefined ? {} : { metrics: options.metrics })
   })
   return { api, close: () => rbac.close() }
 }

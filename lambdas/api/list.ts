@@ -35,14 +35,9 @@ export async function listEntries(at: ResourceRequest, context: ApiContext): Pro
   }
 }
 
-/** Which snapshot is wanted. Throws BadRequest where a page names a version too. */
+/** Which snapshot is wanted. */
 function versions({ resourceVersion, match, limit, continue: token }: ListSettings): ListOptions {
-  if (token !== undefined) {
-    if (resourceVersion !== undefined && resourceVersion !== 0) {
-      throw badRequest('specifying resource version is not allowed when using continue')
-    }
-    return { continue: token }
-  }
+  if (token !== undefined) return { continue: token }
   if (resourceVersion === undefined || resourceVersion === 0) return {}
   // Without a match, a version with a limit is that snapshot, as in Kubernetes; else it is the least.
   const exact = match === 'Exact' || (match === undefined && limit !== undefined)

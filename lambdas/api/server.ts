@@ -3,6 +3,7 @@ import { ApiError } from '../../core/errors.ts'
 import type { ApiRequest, ApiResponse, Send, UserInfo } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import { createKindTable, type KindTable } from '../../core/kinds/table.ts'
+import { Metrics } from '../../core/metrics.ts'
 import { errorAnswer, internalError, pageNotFound, payloadOf, warningHeader } from './answers.ts'
 import { ANONYMOUS } from './authn.ts'
 import { forbidden } from './authz.ts'
@@ -10,6 +11,7 @@ import { served } from './convert.ts'
 import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
 import { impersonate } from './impersonate.ts'
+import { collectState, RequestMetrics } from './metrics.ts'
 import { type Form, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
 import { Notes } from './notes.ts'
 import { type Paths, plainPath } from './paths.ts'
@@ -33,6 +35,8 @@ export interface ApiOptions extends ApiContext {
   readonly paths?: Paths
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
+  /** Shared with whoever else runs in this process; /metrics shows it. */
+  readonly metrics?: Metrics
 }
 
 export interface Api {
@@ -57,6 +61,7 @@ class Server {
   private readonly options: ApiOptions
   private readonly kinds: KindTable
   private readonly discovery: Discovery
+  private readonly metrics: RequestMetrics
   /** By the kind's storage. */
   private readonly virtuals: ReadonlyMap<string, ResourceHandler>
 
@@ -66,6 +71,9 @@ class Server {
     // The first row of a resource counts: those of the table, where it has them too.
     this.kinds = createKindTable([...options.kinds, ...virtuals.map(({ kind }) => kind).filter(isNew(options.kinds))])
     this.discovery = new Discovery(this.kinds, options.address)
+    const { metrics = new Metrics(), store, ports } = options
+    this.metrics = new RequestMetrics(metrics, ports.clock)
+    collectState(metrics, { store, kinds: this.kinds, clock: ports.clock })
     const handlers = new Map(virtuals.map(({ kind, handler }) => [kind.storage, handler]))
     const pods = this.kinds.find('', 'v1', 'pods')
     if (pods !== undefined) handlers.set('bindings', (at, context) => binding({ ...at, kind: pods }, context))
@@ -73,13 +81,16 @@ class Server {
   }
 
   async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>): Promise<ApiResponse> {
-    try {
-      const sender = (await identify()) ?? ANONYMOUS
-      const user = isActingAs(request) ? await impersonate(request, sender, this.options.authorizer) : sender
-      return await this.dispatch(request, user)
-    } catch (error) {
-      return this.failed(error, request)
-    }
+    const route = routeOf(request)
+    return await this.metrics.counted(request, route, async () => {
+      try {
+        const sender = (await identify()) ?? ANONYMOUS
+        const user = isActingAs(request) ? await impersonate(request, sender, this.options.authorizer) : sender
+        return await this.dispatch(request, user, route)
+      } catch (error) {
+        return this.failed(error, request)
+      }
+    })
   }
 
   private failed(error: unknown, { method, path }: ApiRequest): ApiResponse {
@@ -92,12 +103,13 @@ class Server {
     return await this.options.authenticator?.authenticate(request, peer)
   }
 
-  private async dispatch(request: ApiRequest, user: UserInfo): Promise<ApiResponse> {
-    const route = routeOf(request)
+  private async dispatch(request: ApiRequest, user: UserInfo, route: Route): Promise<ApiResponse> {
     await this.authorize(request, user, route)
     const { resource } = route
     if (resource === undefined) {
-      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {}, user })
+      const { discovery, metrics } = this
+      const { paths = {}, store, ports } = this.options
+      const response = plainPath(request, { discovery, metrics, paths, user, store, clock: ports.clock })
       return (await response) ?? pageNotFound()
     }
     if (!this.isServed(resource)) {
