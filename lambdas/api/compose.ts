@@ -17,6 +17,7 @@ import { virtualKinds } from './reviews.ts'
 import { type Api, createApi } from './server.ts'
 import { logHandler } from './subresources/log.ts'
 import { tokenHandler } from './subresources/token.ts'
+import type { Effect } from './types.ts'
 
 export interface ComposeOptions {
   readonly store: StoreApi
@@ -29,6 +30,8 @@ export interface ComposeOptions {
   readonly tokens?: readonly TokenVerifier[]
   /** What stands between RBAC and whoever asks it. */
   readonly authorizer?: (rbac: RbacAuthorizer) => RbacAuthorizer
+  /** Beside those of admission and the node ledger. */
+  readonly effects?: readonly Effect[]
   /** Beside the service accounts' public keys. */
   readonly paths?: Paths
   /** "host:port" by which clients reach the server, as /api tells them. */
@@ -55,7 +58,7 @@ export async function composeApi(options: ComposeOptions): Promise<ComposedApi> 
     authenticator,
     authorizer,
     admission: admissionPlugins({ ...addresses, authorizer }),
-    effects: [...admissionEffects, ledgerEffect],
+    effects: [...admissionEffects, ledgerEffect, ...(options.effects ?? [])],
     subresources: { log: logHandler(options.kubelet), token: tokenHandler(keys.serviceAccount) },
     virtuals: virtualKinds({ authorizer, authenticator }),
     paths: { ...openIdPaths(keys.serviceAccount), ...options.paths },
