@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { isClusterName } from '../infra/names.ts'
 import { DEFAULT_DATA_DIR } from './paths.ts'
 import { reportFailure } from './terminal.ts'
 
@@ -90,6 +91,55 @@ program
   .option('--purge', 'also delete everything stored')
   .addHelpText('after', example('./wherry down', './wherry down --purge --data-dir ~/second'))
   .action(async (options) => (await import('./down.ts')).down(options))
+
+function contextValue(text: string, all: readonly string[] = []): readonly string[] {
+  if (!/^[\w:@/-]+=/.test(text)) throw new InvalidArgumentError('Expected KEY=VALUE.')
+  return [...all, text]
+}
+
+const clusterName = () =>
+  new Option('--name <name>', "the cluster's name").default('main').argParser((text: string) => {
+    if (isClusterName(text)) return text
+    throw new InvalidArgumentError('A name has up to 26 of a-z, 0-9 and -, and starts with a letter.')
+  })
+const region = () => new Option('--region <region>', 'of AWS').env('AWS_REGION')
+const emulator = () =>
+  new Option(
+    '--emulator',
+    'an emulator of AWS on this machine: what AWS_ENDPOINT_URL names, else LocalStack where Docker runs, else ministack'
+  )
+
+program
+  .command('deploy')
+  .description('put a cluster without servers into your AWS account, or bring it up to date')
+  .addOption(clusterName())
+  .addOption(region())
+  .addOption(emulator())
+  .option('--no-nodes', 'the control plane alone: no network for instances')
+  .addOption(
+    new Option('--context <key=value>', 'of the CDK, beyond cdk.json: nodes=\'{"limit":3}\'').argParser(contextValue)
+  )
+  .addHelpText('after', example('./wherry deploy --region eu-central-1', './wherry deploy --emulator'))
+  .action(async (options) => (await import('./aws/deploy.ts')).deploy(options))
+
+program
+  .command('kubeconfig')
+  .description('print a kubeconfig for a cluster in your AWS account')
+  .addOption(clusterName())
+  .addOption(region())
+  .addOption(emulator())
+  .addHelpText('after', example('./wherry kubeconfig > main.kubeconfig && export KUBECONFIG=$PWD/main.kubeconfig'))
+  .action(async (options) => (await import('./aws/kubeconfig.ts')).printKubeconfig(options))
+
+program
+  .command('destroy')
+  .description('take a cluster out of your AWS account, with all that it stores')
+  .addOption(clusterName())
+  .addOption(region())
+  .addOption(emulator())
+  .option('--yes', 'do not ask')
+  .addHelpText('after', example('./wherry destroy --region eu-central-1', './wherry destroy --emulator'))
+  .action(async (options) => (await import('./aws/destroy.ts')).destroy(options))
 
 program
   .command('token')

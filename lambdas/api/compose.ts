@@ -18,6 +18,7 @@ import { type Api, createApi } from './server.ts'
 import { logHandler } from './subresources/log.ts'
 import { proxyHandler } from './subresources/proxy.ts'
 import { tokenHandler } from './subresources/token.ts'
+import type { Effect } from './types.ts'
 
 export interface ComposeOptions {
   readonly store: StoreApi
@@ -30,6 +31,8 @@ export interface ComposeOptions {
   readonly tokens?: readonly TokenVerifier[]
   /** What stands between RBAC and whoever asks it. */
   readonly authorizer?: (rbac: RbacAuthorizer) => RbacAuthorizer
+  /** Beside those of admission and the node ledger. */
+  readonly effects?: readonly Effect[]
   /** Beside the service accounts' public keys. */
   readonly paths?: Paths
   /** "host:port" by which clients reach the server, as /api tells them. */
@@ -56,7 +59,7 @@ export async function composeApi(options: ComposeOptions): Promise<ComposedApi> 
     authenticator,
     authorizer,
     admission: admissionPlugins({ ...addresses, authorizer }),
-    effects: [...admissionEffects, ledgerEffect],
+    effects: [...admissionEffects, ledgerEffect, ...(options.effects ?? [])],
     subresources: {
       log: logHandler(options.kubelet),
       token: tokenHandler(keys.serviceAccount),

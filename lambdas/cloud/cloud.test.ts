@@ -1,9 +1,10 @@
-import { configMaps, namespaces } from '../../core/kinds/refs.ts'
+import { configMaps, namespaces, secrets } from '../../core/kinds/refs.ts'
 import type { Backend } from '../../store/backend.ts'
 import { MemoryBackend } from '../../store/backends/memory.ts'
 import { cloudSite, memoryParameters } from '../../test/cloud-fixture.ts'
 import { type Call, intercept, shared } from '../../test/contract/store-faults.ts'
 import { fakePorts } from '../../test/fake-ports.ts'
+import { BELL } from '../api/bootstrap.ts'
 import { cloudConfig } from './config.ts'
 import { openCloudKeys } from './keys.ts'
 
@@ -99,12 +100,36 @@ describe('the control plane of one function', () => {
     const cloud = await site.open({ backend, ports })
     await ports.advance(1_000)
     const admin = cloud.client('root', 'system:masters')
+    await admin.get(namespaces, { name: 'default' })
+    await ports.advance(1_000)
     calls.length = 0
     for (let i = 0; i < 5; i++) await admin.get(namespaces, { name: 'default' })
-    expect(calls.filter((call) => call.startsWith('counters'))).toHaveLength(1)
+    expect(calls.filter((call) => call.startsWith('counter'))).toEqual(['counters internal.wherry.dev/bells'])
     calls.length = 0
     await ports.advance(24 * 3_600_000)
     expect(calls).toEqual([])
+    await site.close()
+  })
+
+  test('the table never sees what a Secret holds', async () => {
+    const site = cloudSite()
+    const [here, there] = [await site.open(), await site.open()]
+    const secret = {
+      kind: 'Secret',
+      apiVersion: 'v1',
+      metadata: { name: 's', namespace: 'default' },
+      stringData: { password: 'correct horse' }
+    }
+    expect(await ask(here, '/api/v1/namespaces/default/secrets', secret)).toBe(201)
+    const data = { password: Buffer.from('correct horse').toString('base64') }
+    const found = await there.client('root', 'system:masters').get(secrets, { namespace: 'default', name: 's' })
+    expect(found.data).toEqual(data)
+    const stored = await site.backend.get('secrets', 'default/s')
+    const [record] = await site.backend.readLog('secrets', 0, 10)
+    for (const bytes of [stored?.bytes, record?.bytes]) {
+      expect(bytes?.length).toBeGreaterThan(50)
+      expect(Buffer.from(bytes ?? []).toString('latin1')).not.toMatch(/Secret|password|correct|Y29ycmVjdC/)
+    }
     await site.close()
   })
 
@@ -119,9 +144,10 @@ describe('the control plane of one function', () => {
       const role = { ...ROLE, metadata: { name: `r${i}` } }
       expect(await ask(here, '/apis/rbac.authorization.k8s.io/v1/clusterroles', role)).toBe(201)
     }
-    const resource = 'rbac.authorization.k8s.io/clusterroles'
-    await memory.advance(resource, await here.store.version(resource))
-    while (await memory.trim(resource, ports.clock.now() + 1, 1_000));
+    for (const resource of ['rbac.authorization.k8s.io/clusterroles', BELL]) {
+      await memory.advance(resource, await here.store.version(resource))
+      while (await memory.trim(resource, ports.clock.now() + 1, 1_000));
+    }
     await ports.advance(10_000)
     await expect(sleeper.client('jane').list(configMaps)).rejects.toMatchObject({ reason: 'ServiceUnavailable' })
     expect(lost).toBe(1)

@@ -8,16 +8,18 @@ import { kindTable } from '../../core/kinds/table.ts'
 import type { Ports } from '../../core/ports.ts'
 import { systemPorts } from '../../core/system-ports.ts'
 import type { Backend } from '../../store/backend.ts'
+import { SealedBackend } from '../../store/backends/sealed.ts'
 import { Store } from '../../store/store.ts'
-import { bootstrapOnce } from '../api/bootstrap.ts'
+import { BELL, bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
+import { defaultAccount } from '../api/default-account.ts'
 import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
 import type { Api } from '../api/server.ts'
 import { SERVING_CERTIFICATE_PATH, servingCertificate } from '../api/serving-certificate.ts'
 import { type AskSts, stsTokens } from '../api/sts-authn.ts'
 import { awsOutside } from './aws-clients.ts'
 import { type CloudConfig, cloudConfig, type Environment } from './config.ts'
-import { FOLLOWED, freshAuthorizer } from './fresh.ts'
+import { FOLLOWED, freshAuthorizer, ringBell } from './fresh.ts'
 import { type CloudKeys, openCloudKeys, type Parameters } from './keys.ts'
 import { jsonLog } from './log.ts'
 
@@ -46,6 +48,9 @@ export interface Outside {
   /** Told when what this process keeps in memory is of no use any more: it opens the cloud anew. */
   readonly lost?: () => void
 }
+
+/** What the table holds only in a form that it cannot read. */
+const SEALED = new Set(['secrets'])
 
 let warm: Promise<Cloud> | undefined
 
@@ -80,12 +85,13 @@ async function open(environment: Environment): Promise<Cloud> {
 /** Everything opened; a warm function keeps it. Makes what a cluster starts with where nobody has done so yet. */
 export async function openCloud(config: CloudConfig, ports: Ports, outside: Outside): Promise<Cloud> {
   const { addresses } = config
-  const { backend } = outside
   const indexes = (resource: string) => kindTable.findByStorage(resource)?.rules.indexes
   const keys = await openCloudKeys(outside.parameters, config.parameters, ports)
+  const seals = (resource: string) => SEALED.has(resource)
+  const backend = new SealedBackend(outside.backend, { keys: keys.sealing, seals })
   const store = new Store({ backend, ports, indexes, retentionMs: config.retentionMs, trims: false })
   const [news] = await Promise.all([
-    store.follow(FOLLOWED),
+    store.follow(FOLLOWED, BELL),
     bootstrapOnce({ store, ports, addresses, endpoint: API_PROXY, nodeAgents: true })
   ])
   const relay = { store, ports, pieces: outside.pieces, ring: outside.ring }
@@ -97,6 +103,7 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     keys,
     addresses,
     tokens,
+    effects: [defaultAccount(ports), ringBell],
     kubelet: createRelay(relay),
     paths: { ...relayPaths(relay), [SERVING_CERTIFICATE_PATH]: { post: servingCertificate(keys) } },
     authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),

@@ -122,6 +122,7 @@ async function runInvocation(
   const alarms = [
     clock.after(remaining - LEAVE_MS, () => {
       leaving.abort()
+      timers.leave()
       reconciler.leave()
     }),
     clock.after(remaining - ABANDON_MS, () => over.abort())
@@ -135,7 +136,9 @@ async function runInvocation(
     await Promise.race([work, aborted(over.signal)])
     const known = !over.signal.aborted || (reconciler.abandon() && begun)
     const flushed = Promise.all([...memory.recorders.values()].map((recorder) => recorder.flush()))
-    await Promise.race([flushed, sleep(clock, EVENTS_MS, over.signal)])
+    const waited = new AbortController()
+    await Promise.race([flushed, sleep(clock, EVENTS_MS, waited.signal)])
+    waited.abort()
     await Promise.all(dead)
     await timers.flush()
     if (!known) throw new ApiError('Timeout', 'it was not found out in time whom the changes concern')

@@ -91,7 +91,9 @@ async function scheduleAll(
   const scheduler = startScheduler({ client: guarded, feed: () => () => {}, ports, recorder, terse: true })
   try {
     const all = await scheduler.settled(over.signal)
-    await Promise.race([recorder.flush(), sleep(ports.clock, EVENTS_MS, over.signal)])
+    const waited = new AbortController()
+    await Promise.race([recorder.flush(), sleep(ports.clock, EVENTS_MS, waited.signal)])
+    waited.abort()
     if (!all) throw new Error('not all pods could be tried in time')
   } finally {
     gate.open = false
