@@ -36,8 +36,9 @@ export interface Ask {
   readonly body?: unknown
 }
 
-/** One request; what failed is thrown as its ApiError. */
-export async function ask<T>(send: Send, method: Method, path: string, how: Ask = {}): Promise<T> {
+/** One request, "GET /path"; what failed is thrown as its ApiError. */
+export async function ask<T>(send: Send, request: `${Method} ${string}`, how: Ask = {}): Promise<T> {
+  const [method, path = ''] = request.split(' ') as [Method, string]
   const headers = { accept: how.accept ?? 'application/json', 'content-type': 'application/json' }
   const response = await send({
     method,
@@ -61,7 +62,7 @@ export async function findResource(send: Send, name: string): Promise<ApiResourc
   const [word = '', ...rest] = name.toLowerCase().split('.')
   const suffix = rest.join('.')
   for (const path of ['/api', '/apis']) {
-    const { items } = await ask<Discovered>(send, 'GET', path, { accept: AGGREGATED })
+    const { items } = await ask<Discovered>(send, `GET ${path}`, { accept: AGGREGATED })
     for (const { metadata, versions } of items) {
       const group = metadata?.name ?? ''
       for (const { version, resources } of versions) {

@@ -92,6 +92,11 @@ program
   .addHelpText('after', example('./wherry down', './wherry down --purge --data-dir ~/second'))
   .action(async (options) => (await import('./down.ts')).down(options))
 
+function contextValue(text: string, all: readonly string[] = []): readonly string[] {
+  if (!/^[\w:@/-]+=/.test(text)) throw new InvalidArgumentError('Expected KEY=VALUE.')
+  return [...all, text]
+}
+
 const clusterName = () =>
   new Option('--name <name>', "the cluster's name").default('main').argParser((text: string) => {
     if (isClusterName(text)) return text
@@ -111,6 +116,9 @@ program
   .addOption(region())
   .addOption(emulator())
   .option('--no-nodes', 'the control plane alone: no network for instances')
+  .addOption(
+    new Option('--context <key=value>', 'of the CDK, beyond cdk.json: nodes=\'{"limit":3}\'').argParser(contextValue)
+  )
   .addHelpText('after', example('./wherry deploy --region eu-central-1', './wherry deploy --emulator'))
   .action(async (options) => (await import('./aws/deploy.ts')).deploy(options))
 

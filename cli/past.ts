@@ -87,7 +87,7 @@ export async function history(
   await connected(options, async (send) => {
     const { at, path } = await named(send, object, options)
     const query = { wherryHistory: 'true', limit: String(options.limit) }
-    const answer = await ask<ObjectHistory>(send, 'GET', path, { query })
+    const answer = await ask<ObjectHistory>(send, `GET ${path}`, { query })
     if (options.output === 'json') print(`${JSON.stringify(answer, null, 2)}\n`)
     else print(historyText(answer, at.kind === 'Secret'))
   })
@@ -149,7 +149,7 @@ export async function diff(object: string, options: PastOptions & { at: string }
   await connected(options, async (send) => {
     const { at, name, path } = await named(send, object, options)
     const wherryAt = momentOf(options.at, Date.now())
-    const before = await ask<KubeObject>(send, 'GET', path, { query: { wherryAt } })
+    const before = await ask<KubeObject>(send, `GET ${path}`, { query: { wherryAt } })
     const after = await present(send, path)
     const text = await diffText(before, after)
     const now = after === undefined ? 'gone' : `now, version ${after.metadata.resourceVersion}`
@@ -160,7 +160,7 @@ export async function diff(object: string, options: PastOptions & { at: string }
 
 async function present(send: Send, path: string): Promise<KubeObject | undefined> {
   try {
-    return await ask<KubeObject>(send, 'GET', path)
+    return await ask<KubeObject>(send, `GET ${path}`)
   } catch (error) {
     if (isReason(error, 'NotFound')) return undefined
     throw error
@@ -185,7 +185,7 @@ export async function undo(object: string, options: PastOptions & { to: string }
   await connected(options, async (send): Promise<void> => {
     const { at, name, path } = await named(send, object, options)
     const wherryAt = momentOf(options.to, Date.now())
-    const past = await ask<KubeObject>(send, 'GET', path, { query: { wherryAt } })
+    const past = await ask<KubeObject>(send, `GET ${path}`, { query: { wherryAt } })
     const current = await present(send, path)
     const what = nameOf(at, name)
     const version = past.metadata.resourceVersion
@@ -196,11 +196,11 @@ export async function undo(object: string, options: PastOptions & { to: string }
     const query = { fieldManager: 'wherry-undo' }
     if (current === undefined) {
       const collection = pathOf(at, at.namespaced ? (options.namespace ?? 'default') : undefined)
-      const made = await ask<KubeObject>(send, 'POST', collection, { query, body: remade(past) })
+      const made = await ask<KubeObject>(send, `POST ${collection}`, { query, body: remade(past) })
       print(`${what} was gone and is made again as of version ${version}, now ${made.metadata.resourceVersion}\n`)
       return
     }
-    const next = await ask<KubeObject>(send, 'PUT', path, { query, body: restored(past, current) }).catch(
+    const next = await ask<KubeObject>(send, `PUT ${path}`, { query, body: restored(past, current) }).catch(
       (error: unknown) => {
         if (!isReason(error, 'Conflict')) throw error
         throw new CliError(`${what} was changed by somebody else meanwhile, so nothing was undone: ${error.message}`, {
@@ -269,12 +269,12 @@ export async function getAt(resource: string, name: string | undefined, options:
     const query = { wherryAt: momentOf(options.at, Date.now()), ...selector }
     const { output } = options
     if (output === 'json' || output === 'yaml') {
-      const value = await ask<unknown>(send, 'GET', path, { query })
+      const value = await ask<unknown>(send, `GET ${path}`, { query })
       const text = output === 'json' ? JSON.stringify(value, null, 4) : (await import('yaml')).stringify(value)
       print(text.endsWith('\n') ? text : `${text}\n`)
       return
     }
-    const table = await ask<Table>(send, 'GET', path, { query, accept: TABLE })
+    const table = await ask<Table>(send, `GET ${path}`, { query, accept: TABLE })
     print(tableText(table, { at, output, namespaces: at.namespaced && namespace === undefined }))
   })
 }

@@ -16,6 +16,7 @@ import type { Paths } from './paths.ts'
 import { virtualKinds } from './reviews.ts'
 import { type Api, createApi } from './server.ts'
 import { logHandler } from './subresources/log.ts'
+import { proxyHandler } from './subresources/proxy.ts'
 import { tokenHandler } from './subresources/token.ts'
 import type { Effect } from './types.ts'
 
@@ -59,7 +60,11 @@ export async function composeApi(options: ComposeOptions): Promise<ComposedApi> 
     authorizer,
     admission: admissionPlugins({ ...addresses, authorizer }),
     effects: [...admissionEffects, ledgerEffect, ...(options.effects ?? [])],
-    subresources: { log: logHandler(options.kubelet), token: tokenHandler(keys.serviceAccount) },
+    subresources: {
+      log: logHandler(options.kubelet),
+      token: tokenHandler(keys.serviceAccount),
+      proxy: proxyHandler(options)
+    },
     virtuals: virtualKinds({ authorizer, authenticator }),
     paths: { ...openIdPaths(keys.serviceAccount), ...options.paths },
     ...(options.address === undefined ? {} : { address: options.address }),

@@ -142,10 +142,11 @@ class Server {
   ): Promise<ApiResponse> {
     const kind = this.kinds.find(route.group, route.version, route.resource)
     if (kind === undefined || !fits(kind, route)) throw noSuchResource()
-    // RBAC takes it for a GET, but no resource answers it.
-    if (request.method === 'HEAD') throw methodNotAllowed()
+    // RBAC takes it for a GET, but no resource answers it, only what lies behind one.
+    if (request.method === 'HEAD' && route.subresource !== 'proxy') throw methodNotAllowed()
     const protobuf = hasMessage(kind)
-    const form = formOf(request.headers.accept, { streams: route.name === undefined, protobuf })
+    const { accept } = route.subresource === 'proxy' ? {} : request.headers
+    const form = formOf(accept, { streams: route.name === undefined, protobuf })
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined
     const notes = new Notes()
@@ -249,8 +250,8 @@ function selectedName(fieldSelector: string | null): string | undefined {
 }
 
 /** Whether Kubernetes has a path of this form for the kind at all. */
-function fits(kind: Kind, { scoped, namespace, name, rest }: ResourceRoute): boolean {
-  if (rest.length > 0) return false
+function fits(kind: Kind, { scoped, namespace, name, subresource, rest }: ResourceRoute): boolean {
+  if (rest.length > 0 && subresource !== 'proxy') return false
   if (!kind.namespaced) return !scoped
   return scoped ? namespace !== '' : name === undefined
 }
