@@ -199,7 +199,7 @@ const bindingRules: Rules = {
     if (!policyName) errors.push(required('spec.policyName'))
     else errors.push(...complaints('spec.policyName', policyName, isDNS1123Subdomain(policyName)))
     if (paramRef !== undefined) checkParamRef(paramRef, 'spec.paramRef', errors)
-    if (matchResources !== undefined) checkMatchResources(matchResources, 'spec.matchResouces', errors)
+    if (matchResources !== undefined) checkMatchResources(matchResources, 'spec.matchResources', errors)
     checkActions(validationActions, 'spec.validationActions', errors)
     return errors
   },

@@ -19,6 +19,7 @@ import { checkNodeSelector } from './pod-scheduling.ts'
 import { checkDriverName } from './pod-volume-sources.ts'
 import { row } from './row.ts'
 import { keepMetadataField, specAndStatus } from './spec-and-status.ts'
+import { dropFields } from './switched-off.ts'
 import type {
   Device,
   DeviceClass,
@@ -37,8 +38,12 @@ function nameAndAge({ metadata }: KubeObject, now: number): Cell[] {
   return [metadata.name ?? '', age(metadata.creationTimestamp, now)]
 }
 
+const OFF_IN_CLASSES = ['spec.extendedResourceName']
+
 const classRules: Rules = {
   generation: true,
+  prepareCreate: (object) => dropFields(object, OFF_IN_CLASSES),
+  prepareUpdate: (next) => dropFields(next, OFF_IN_CLASSES),
   validate: (object) => {
     const errors: FieldError[] = []
     const { selectors, config } = asClass(object).spec
@@ -88,11 +93,46 @@ function validateClaimStatus(nextObject: KubeObject, oldObject: KubeObject): Fie
   return errors
 }
 
+/** What a request asks for beyond a device of a class. */
+const offInClaims = (path: string) => [
+  `${path}.devices.requests[].exactly.capacity`,
+  `${path}.devices.requests[].exactly.tolerations`,
+  `${path}.devices.requests[].firstAvailable[].capacity`,
+  `${path}.devices.requests[].firstAvailable[].tolerations`,
+  `${path}.devices.constraints[].distinctAttribute`
+]
+const OFF_IN_CLAIMS = offInClaims('spec')
+const OFF_IN_TEMPLATES = offInClaims('spec.spec')
+const OFF_IN_SLICES = [
+  'spec.sharedCounters',
+  'spec.perDeviceNodeSelection',
+  ...[
+    'allNodes',
+    'allowMultipleAllocations',
+    'bindingConditions',
+    'bindingFailureConditions',
+    'bindsToNode',
+    'consumesCounters',
+    'nodeName',
+    'nodeSelector',
+    'taints',
+    'capacity.{}.requestPolicy'
+  ].map((field) => `spec.devices[].${field}`)
+]
+
 const claimStrategy = specAndStatus()
 
 const claimRules: Rules = {
   ...claimStrategy,
   defaults: (object) => defaultClaimDevices(asClaim(object).spec.devices),
+  prepareCreate: (object, context) => {
+    claimStrategy.prepareCreate(object, context)
+    dropFields(object, OFF_IN_CLAIMS)
+  },
+  prepareUpdate: (next, old, context) => {
+    claimStrategy.prepareUpdate(next, old, context)
+    dropFields(next, OFF_IN_CLAIMS)
+  },
   prepareStatus: (next, old, context) => {
     claimStrategy.prepareStatus(next, old, context)
     for (const field of ['labels', 'annotations', 'ownerReferences', 'finalizers'] as const)
@@ -115,6 +155,8 @@ const claimRules: Rules = {
 }
 
 const templateRules: Rules = {
+  prepareCreate: (object) => dropFields(object, OFF_IN_TEMPLATES),
+  prepareUpdate: (next) => dropFields(next, OFF_IN_TEMPLATES),
   defaults: (object) => {
     const { spec } = asTemplate(object)
     spec.metadata ??= {}
@@ -218,6 +260,8 @@ function validateSlice(object: KubeObject): FieldError[] {
 
 const sliceRules: Rules = {
   generation: true,
+  prepareCreate: (object) => dropFields(object, OFF_IN_SLICES),
+  prepareUpdate: (next) => dropFields(next, OFF_IN_SLICES),
   validate: validateSlice,
   validateUpdate: (next, old) => {
     const [now, before] = [asSlice(next).spec, asSlice(old).spec]

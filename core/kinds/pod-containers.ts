@@ -97,7 +97,7 @@ export function checkEphemeralContainers(
     const target = container.targetContainerName
     if (target && !others.has(target)) errors.push(notFound(`${at}.targetContainerName`, target))
     for (const field of NOT_EPHEMERAL)
-      if (isSet(container[field])) errors.push(forbidden(`${at}.${field}`, 'cannot be set for an Ephemeral Container'))
+      if (isSet(container, field)) errors.push(forbidden(`${at}.${field}`, 'cannot be set for an Ephemeral Container'))
     container.volumeMounts?.forEach(({ subPath, subPathExpr }, m) => {
       const mount = `${at}.volumeMounts[${m}]`
       if (subPath) errors.push(forbidden(`${mount}.subPath`, 'cannot be set for an Ephemeral Container'))
@@ -106,9 +106,10 @@ export function checkEphemeralContainers(
   })
 }
 
-function isSet(value: unknown): boolean {
-  if (value === undefined || value === '') return false
-  return typeof value !== 'object' || value === null || Object.keys(value).length > 0
+/** Go holds all of them by reference, so that an empty one counts too, but for the resources. */
+function isSet(container: EphemeralContainer, field: (typeof NOT_EPHEMERAL)[number]): boolean {
+  if (field === 'resources') return Object.keys(container.resources ?? {}).length > 0
+  return container[field] !== undefined
 }
 
 /** Only in pods, not in templates, which always accepted it. */
@@ -189,11 +190,9 @@ const MOST_EXIT_CODES = 255
 function checkRestartPolicy(container: Container, path: string, errors: Errors): void {
   const { restartPolicy, restartPolicyRules: rules = [] } = container
   if (restartPolicy === undefined) {
-    if (rules.length > 0)
-      errors.push(required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used'))
-    return
-  }
-  if (!RESTART_POLICIES.includes(restartPolicy))
+    if (rules.length === 0) return
+    errors.push(required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used'))
+  } else if (!RESTART_POLICIES.includes(restartPolicy))
     errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, RESTART_POLICIES))
   if (rules.length > MOST_RULES) errors.push(tooMany(`${path}.restartPolicyRules`, rules.length, MOST_RULES))
   rules.forEach(({ action, exitCodes }, i) => {
