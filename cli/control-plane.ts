@@ -1,21 +1,14 @@
-import { Client } from '../core/client.ts'
+import type { Client } from '../core/client.ts'
 import { createEventRecorder } from '../core/events.ts'
 import { kindTable } from '../core/kinds/table.ts'
 import type { Ports } from '../core/ports.ts'
 import type { AddressOptions } from '../lambdas/api/addresses.ts'
-import { admissionEffects, admissionPlugins } from '../lambdas/api/admission/registry.ts'
-import { createAuthenticator } from '../lambdas/api/authn.ts'
-import { createAuthorizer } from '../lambdas/api/authz.ts'
 import { bootstrap, kubernetesAddress } from '../lambdas/api/bootstrap.ts'
+import { clientOf, composeApi, controllerClient } from '../lambdas/api/compose.ts'
 import { type Keys, loadOrCreateKeys } from '../lambdas/api/keys.ts'
 import { createKubelet } from '../lambdas/api/kubelet.ts'
-import { ledgerEffect } from '../lambdas/api/ledger-effect.ts'
 import { listen } from '../lambdas/api/listen.ts'
-import { openIdPaths } from '../lambdas/api/openid.ts'
-import { virtualKinds } from '../lambdas/api/reviews.ts'
-import { type Api, createApi } from '../lambdas/api/server.ts'
-import { logHandler } from '../lambdas/api/subresources/log.ts'
-import { tokenHandler } from '../lambdas/api/subresources/token.ts'
+import type { Api } from '../lambdas/api/server.ts'
 import type { ServedKind } from '../lambdas/reconciler/controller.ts'
 import { type Reconciler, startReconciler } from '../lambdas/reconciler/reconciler.ts'
 import { startScheduler } from '../lambdas/scheduler/scheduler.ts'
@@ -61,21 +54,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await store.close().catch(() => {})
     throw storeFailure(error, paths)
   })
-  const authorizer = await createAuthorizer(store)
-  const authenticator = createAuthenticator({ keys, store, ports })
   const kubelet = createKubelet({ keys, store })
   let controllers: Controllers | undefined
-  const api = createApi({
+  const { api, close } = await composeApi({
     store,
     ports,
-    kinds: kindTable.all,
-    authenticator,
-    authorizer,
-    admission: admissionPlugins({ ...addresses, authorizer }),
-    effects: [...admissionEffects, ledgerEffect],
-    subresources: { log: logHandler(kubelet), token: tokenHandler(keys.serviceAccount) },
-    virtuals: virtualKinds({ authorizer, authenticator }),
-    paths: { ...openIdPaths(keys.serviceAccount), ...failingPath(() => controllers?.failing() ?? []) },
+    keys,
+    addresses,
+    kubelet,
+    paths: failingPath(() => controllers?.failing() ?? []),
     address: `${host}:${cluster.port}`
   })
   const listener = await listen({
@@ -95,20 +82,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       await controllers.stop()
       await listener.close()
       kubelet.close()
-      authorizer.close()
+      close()
       await store.close()
     }
   }
-}
-
-/** A client in process, with the identity that its RBAC roles are bound to. */
-function clientOf(api: Api, username: string, ...groups: string[]): Client {
-  return new Client(api.handle, { username, groups: [...groups, 'system:authenticated'] })
-}
-
-function controllerClient(api: Api, name: string): Client {
-  const groups = ['system:serviceaccounts', 'system:serviceaccounts:kube-system']
-  return clientOf(api, `system:serviceaccount:kube-system:${name}`, ...groups)
 }
 
 interface Controllers {

@@ -4,6 +4,9 @@ import type { ResourceRef } from './kinds/refs.ts'
 import type { DeleteOptions, Status } from './kinds/types.ts'
 import type { Resource } from './object.ts'
 
+/** On the bookmark that ends a watch with `untilNow`: nothing is missing up to its version. */
+export const CAUGHT_UP = 'wherry.dev/caught-up'
+
 export interface ObjectName {
   readonly namespace?: string | undefined
   readonly name: string
@@ -18,6 +21,8 @@ export interface ListQuery {
   readonly limit?: number
   readonly continue?: string
   readonly resourceVersion?: string
+  /** Wherry's own, of a watch: it ends with a bookmark when all that has happened until now was told. */
+  readonly untilNow?: boolean
 }
 
 export interface ListAnswer<T> {
@@ -57,6 +62,15 @@ export class Client {
   constructor(send: Send, user?: UserInfo) {
     this.send = send
     this.user = user
+  }
+
+  /** The same client, but that `before` is called first for each request: what it throws is thrown instead. */
+  guarded(before: () => void): Client {
+    const send: Send = async (request) => {
+      before()
+      return await this.send(request)
+    }
+    return new Client(send, this.user)
   }
 
   async get<T extends Resource>(ref: ResourceRef<T>, at: ObjectName): Promise<T> {
@@ -212,6 +226,7 @@ function listParameters(query: ListQuery): URLSearchParams {
   if (query.limit !== undefined) parameters.set('limit', String(query.limit))
   if (query.continue !== undefined) parameters.set('continue', query.continue)
   if (query.resourceVersion !== undefined) parameters.set('resourceVersion', query.resourceVersion)
+  if (query.untilNow === true) parameters.set('wherryUntil', 'now')
   return parameters
 }
 

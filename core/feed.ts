@@ -14,4 +14,6 @@ export interface Change {
   readonly object: KubeObject
   /** What it replaced; absent for a creation. */
   readonly previous?: KubeObject
+  /** Its number in the resource's sequence, by which the store can tell it again. */
+  readonly version?: number
 }

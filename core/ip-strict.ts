@@ -10,7 +10,8 @@ export interface Network {
   readonly width: 32 | 128
 }
 
-function addressNumber(text: string): bigint {
+/** Of a valid address. */
+export function addressNumber(text: string): bigint {
   const octets = ipv4Octets(text)
   if (octets !== undefined) return octets.reduce((number, octet) => number * 256n + BigInt(octet), 0n)
   const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text)
@@ -24,7 +25,7 @@ function addressNumber(text: string): bigint {
 }
 
 /** As Go prints it: RFC 5952. */
-function addressText(number: bigint, width: 32 | 128): string {
+export function addressText(number: bigint, width: 32 | 128): string {
   if (width === 32) return [24n, 16n, 8n, 0n].map((shift) => String((number >> shift) & 255n)).join('.')
   const words = Array.from({ length: 8 }, (_, i) => Number((number >> BigInt(112 - 16 * i)) & 65535n))
   let [start, length] = [-1, 1]

@@ -3,6 +3,7 @@
  * often it is added while it waits, one run serves all; added while it runs, it runs once more.
  */
 import { type Ports, sleep, type Timer } from './ports.ts'
+import { type Timers, type TimersFor, wheelTimers } from './timers.ts'
 
 export interface RunResult {
   /** Run the key again after this many milliseconds, though nothing changed; 0: at once, there is more to do. */
@@ -26,6 +27,10 @@ export interface LoopOptions {
    * a huge set collapse into few runs. Not after `again: 0`. Default 0.
    */
   readonly restRatio?: number
+  /** Where keys wait that are to run later. Default: a wheel in this process. */
+  readonly timers?: TimersFor
+  /** A key that has failed so often in a row is given up, and told. Default: never. */
+  readonly giveUp?: { readonly after: number; readonly tell: (failing: FailingKey) => void }
 }
 
 /** A key whose last run failed. It stays here until a run succeeds, and is tried again at `retryAt`. */
@@ -41,6 +46,8 @@ export interface Loop {
   add(key: string): void
   /** Of several delayed additions of one key, the earliest counts. */
   addAfter(key: string, delayMs: number): void
+  /** As if a run of the key had failed so. */
+  fail(key: string, error: unknown): void
   /** What `wherry doctor` shows. */
   failing(): readonly FailingKey[]
   /** Keys that wait for a worker, or run. Delayed ones are not counted. */
@@ -49,6 +56,10 @@ export interface Loop {
   idle(): Promise<void>
   /** No further run begins; resolves when the last one has ended. */
   stop(): Promise<void>
+  /** No further run begins here: what waits, or is added from now on, is for the timers to deliver elsewhere. */
+  leave(): void
+  /** Nobody waits for the runs that are under way: they count as failed. */
+  abandon(): void
 }
 
 /** workqueue.DefaultControllerRateLimiter of client-go. */
@@ -74,43 +85,38 @@ class KeyedLoop implements Loop {
   private readonly dirty = new Set<string>()
   /** Ran lately and long; what is added meanwhile waits in `dirty`. */
   private readonly resting = new Map<string, Timer>()
-  private readonly delayed = new Map<string, { readonly due: number; readonly timer: Timer }>()
+  private readonly timers: Timers
   private readonly failures = new Map<string, FailingKey>()
   private idlers: (() => void)[] = []
   private stopped = false
+  private left = false
   private pumping = false
 
   constructor(options: LoopOptions) {
     this.options = options
     this.ports = options.ports
+    const timers = options.timers ?? wheelTimers(options.ports.clock)
+    this.timers = timers(options.name, (key, failures) => this.deliver(key, failures))
   }
 
   add(key: string): void {
     if (this.stopped) return
-    if (this.running.has(key) || this.resting.has(key)) {
-      this.dirty.add(key)
-      return
+    if (this.left) this.timers.set(key, 0, this.failuresOf(key))
+    else if (this.running.has(key) || this.resting.has(key)) this.dirty.add(key)
+    else {
+      this.queue.add(key)
+      this.pump()
     }
-    this.queue.add(key)
-    this.pump()
   }
 
   addAfter(key: string, delayMs: number): void {
     if (this.stopped) return
-    if (delayMs <= 0) {
-      this.add(key)
-      return
-    }
-    const { clock } = this.ports
-    const due = clock.now() + delayMs
-    const waiting = this.delayed.get(key)
-    if (waiting !== undefined && waiting.due <= due) return
-    waiting?.timer.cancel()
-    const timer = clock.after(delayMs, () => {
-      this.delayed.delete(key)
-      this.add(key)
-    })
-    this.delayed.set(key, { due, timer })
+    if (delayMs <= 0) this.add(key)
+    else this.timers.set(key, delayMs, this.failuresOf(key))
+  }
+
+  fail(key: string, error: unknown): void {
+    this.retry(key, error)
   }
 
   failing(): readonly FailingKey[] {
@@ -131,11 +137,33 @@ class KeyedLoop implements Loop {
   async stop(): Promise<void> {
     this.stopped = true
     this.queue.clear()
-    for (const { timer } of this.delayed.values()) timer.cancel()
-    this.delayed.clear()
+    this.timers.stop()
     for (const timer of this.resting.values()) timer.cancel()
     this.resting.clear()
     await this.idle()
+  }
+
+  leave(): void {
+    this.left = true
+    for (const timer of this.resting.values()) timer.cancel()
+    for (const key of [...this.queue, ...this.dirty]) this.timers.set(key, 0, this.failuresOf(key))
+    for (const waiting of [this.queue, this.dirty, this.resting]) waiting.clear()
+    this.settle()
+  }
+
+  abandon(): void {
+    for (const key of this.running) this.retry(key, new Error('the run did not end in time'))
+  }
+
+  /** Its failures may have been counted in another process. */
+  private deliver(key: string, failures: number): void {
+    if (failures > this.failuresOf(key))
+      this.failures.set(key, { key, failures, error: undefined, retryAt: this.ports.clock.now() })
+    this.add(key)
+  }
+
+  private failuresOf(key: string): number {
+    return this.failures.get(key)?.failures ?? 0
   }
 
   /** In process nothing a run awaits leaves the microtask queue, so sockets get their turn here, between runs. */
@@ -177,7 +205,7 @@ class KeyedLoop implements Loop {
     }
     this.running.delete(key)
     const restMs = Math.min((clock.now() - started) * (this.options.restRatio ?? 0), REST_MAX_MS)
-    if (rest && restMs >= REST_MIN_MS && !this.stopped)
+    if (rest && restMs >= REST_MIN_MS && !this.stopped && !this.left)
       this.resting.set(
         key,
         clock.after(restMs, () => this.wake(key))
@@ -187,17 +215,24 @@ class KeyedLoop implements Loop {
 
   private wake(key: string): void {
     this.resting.delete(key)
-    if (this.dirty.delete(key) && !this.stopped) this.queue.add(key)
+    if (this.dirty.delete(key) && !this.stopped) this.add(key)
     if (this.queue.size > 0) this.pump()
     this.settle()
   }
 
   private retry(key: string, error: unknown): void {
     const { baseMs, maxMs } = this.options.backoff ?? DEFAULT_BACKOFF
-    const failures = (this.failures.get(key)?.failures ?? 0) + 1
+    const failures = this.failuresOf(key) + 1
     const delayMs = Math.min(baseMs * 2 ** (failures - 1), maxMs)
-    this.failures.set(key, { key, failures, error, retryAt: this.ports.clock.now() + delayMs })
+    const failing: FailingKey = { key, failures, error, retryAt: this.ports.clock.now() + delayMs }
+    this.failures.set(key, failing)
     if (this.stopped) return
+    const { giveUp } = this.options
+    if (giveUp !== undefined && failures >= giveUp.after) {
+      this.failures.delete(key)
+      giveUp.tell(failing)
+      return
+    }
     const fields = { loop: this.options.name, key, failures, delayMs, error: String(error) }
     if (failures < LOUD_FAILURES || this.options.expected?.(error) === true)
       this.ports.log.debug(fields, 'will try again')

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { Client } from './client.ts'
+import { CAUGHT_UP, Client } from './client.ts'
+import { type Doorbell, Doorbells } from './doorbell.ts'
 import { ApiError } from './errors.ts'
 import type { ApiRequest, ApiResponse, WatchEventType, WatchLine } from './http.ts'
 import { configMaps } from './kinds/refs.ts'
@@ -46,14 +47,15 @@ async function* stream(batches: WatchLine[][], end?: Error): AsyncGenerator<read
 }
 
 /** Answers each request with the next answer of the script; ends the test's reflector after the last. */
-async function run(script: (() => ApiResponse)[], onEvent?: () => void) {
+async function run(script: (() => ApiResponse)[], onEvent?: () => void, doorbell?: Doorbell) {
   const asked: string[] = []
   const heard: string[] = []
   const pauses: number[] = []
   const end = new AbortController()
   const send = async (request: ApiRequest): Promise<ApiResponse> => {
     const watch = request.query.get('watch') === 'true'
-    asked.push(watch ? `watch ${request.query.get('resourceVersion')}` : 'list')
+    const until = request.query.has('wherryUntil') ? ' until now' : ''
+    asked.push(watch ? `watch ${request.query.get('resourceVersion')}${until}` : 'list')
     const next = script.shift()
     if (next === undefined) {
       end.abort()
@@ -68,6 +70,7 @@ async function run(script: (() => ApiResponse)[], onEvent?: () => void) {
       onEvent?.()
       for (const event of events) heard.push(`${event.type} ${describe(event.object)}`)
     },
+    ...(doorbell === undefined ? {} : { doorbell }),
     signal: end.signal,
     ports: testPorts(pauses)
   })
@@ -128,4 +131,91 @@ test('lists anew after a consumer failed', async () => {
   )
   expect(asked).toEqual(['list', 'watch 1', 'list', 'watch 2', 'watch 3'])
   expect(heard).toEqual(['sync ', 'sync a@2', 'ADDED b@3'])
+})
+
+/** The bookmark of a watch that has told everything. */
+const caughtUp = (version: number) =>
+  line('BOOKMARK', {
+    metadata: { name: '', resourceVersion: String(version), annotations: { [CAUGHT_UP]: 'true' } }
+  })
+
+test('with a doorbell it lists once, and asks for what is new after each ring only', async () => {
+  const bells = new Doorbells()
+  const ringLater = () => setImmediate(() => bells.ring(['configmaps']))
+  const { asked, heard, pauses } = await run(
+    [
+      () => {
+        ringLater()
+        return list(5, object('a', 3))
+      },
+      () => {
+        setImmediate(() => {
+          // Neither is for it; the third is, and a fourth that comes before it has asked adds nothing.
+          bells.ring(['pods', 'apps/configmaps'])
+          bells.ring(['configmaps', 'pods'])
+          bells.ring(['configmaps'])
+        })
+        return watching([[line('MODIFIED', object('a', 6))], [caughtUp(7)]])()
+      },
+      () => {
+        ringLater()
+        return watching([[caughtUp(9)]])()
+      }
+    ],
+    undefined,
+    bells
+  )
+  expect(asked).toEqual(['list', 'watch 5 until now', 'watch 7 until now', 'watch 9 until now'])
+  expect(heard).toEqual(['sync a@3', 'MODIFIED a@6'])
+  expect(pauses).toEqual([])
+})
+
+test('a ring during a request is not lost, and an answer that was cut off is asked for again', async () => {
+  const bells = new Doorbells()
+  const { asked, heard } = await run(
+    [
+      () => {
+        bells.ringAll()
+        return list(5)
+      },
+      () => {
+        bells.ringAll()
+        return watching([[caughtUp(6)]])()
+      },
+      watching([[line('ADDED', object('a', 7))]]),
+      watching([[line('ADDED', object('b', 8)), line('BOOKMARK', object('', 8))]]),
+      watching([], new Error('connection reset'))
+    ],
+    undefined,
+    bells
+  )
+  const watches = [5, 6, 7, 8, 8].map((version) => `watch ${version} until now`)
+  expect(asked).toEqual(['list', ...watches])
+  expect(heard).toEqual(['sync ', 'ADDED a@7', 'ADDED b@8'])
+})
+
+test('without a ring it asks after some minutes', async () => {
+  const waits: number[] = []
+  const end = new AbortController()
+  const asked: string[] = []
+  const ports = testPorts([])
+  const clock = {
+    now: () => 0,
+    after: (delayMs: number, callback: () => void) => {
+      waits.push(delayMs)
+      const timer = delayMs > 100_000 && waits.length === 1 ? setImmediate(callback) : undefined
+      return { cancel: () => clearImmediate(timer) }
+    }
+  }
+  const send = async ({ query }: ApiRequest): Promise<ApiResponse> => {
+    asked.push(query.has('watch') ? 'watch' : 'list')
+    if (!query.has('watch')) return list(5)
+    setImmediate(() => end.abort())
+    return watching([[caughtUp(5)]])()
+  }
+  const quiet = { onSync: () => {}, onEvents: () => {} }
+  const doorbell = new Doorbells()
+  await reflect(new Client(send), configMaps, { ...quiet, doorbell, signal: end.signal, ports: { ...ports, clock } })
+  expect(asked).toEqual(['list', 'watch'])
+  expect(waits[0]).toBe(1_800_000)
 })

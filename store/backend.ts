@@ -118,6 +118,9 @@ export interface Backend {
   /** Both are EMPTY_VERSION for a new resource. */
   counter(resource: string): Promise<Counter>
 
+  /** The counter of each, as one small read where the platform has one for many; need not be one snapshot. */
+  counters(resources: readonly string[]): Promise<readonly Counter[]>
+
   /**
    * Raises the checkpoint to `frontier`; never lowers it. A hint: it may be lost in a crash, and need not be awaited.
    * The caller has seen every number up to it resolved.
@@ -130,6 +133,18 @@ export interface Backend {
    * The caller names each key once, at most 45 items and MAX_PARTS parts, and no number at or below the checkpoint.
    */
   commit(items: readonly TransactionItem[]): Promise<TransactionResult>
+
+  /**
+   * Replaces the bytes of the live object where its version is `version`; false: it is not, and nothing changed. No
+   * number is used and no record written: whoever watches is told nothing, and the record of that version keeps the
+   * bytes that it had (docs/adr/0007-heartbeats.md). May also answer false for an object that it keeps in another way
+   * than small ones. Optional: where a backend has none, the write is made in the ordinary way.
+   */
+  refresh?(
+    resource: string,
+    key: string,
+    contents: { readonly version: number; readonly bytes: Uint8Array }
+  ): Promise<boolean>
 
   /** Writes a fence at `version` if the log has nothing there; false: it has. Durable when it resolves. `at` as LogRecord. */
   fence(resource: string, version: number, at: number): Promise<boolean>

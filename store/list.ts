@@ -162,9 +162,13 @@ function correct(
   page: Page,
   { after, corrections }: { after: string; corrections: Corrections }
 ): readonly StoredEntry[] {
-  const entries = page.entries.filter((entry) => !corrections.has(entry.key))
+  // What was read at the version that the log says is at least as new as the log: it may have been refreshed since.
+  const stays = (entry: StoredEntry) => corrections.get(entry.key)?.version === entry.version
+  const entries = page.entries.filter((entry) => !corrections.has(entry.key) || stays(entry))
+  const kept = new Set(entries.map(({ key }) => key))
   for (const [key, entry] of corrections) {
-    if (entry === undefined || key <= after || (page.through !== undefined && key > page.through)) continue
+    if (kept.has(key) || entry === undefined || key <= after || (page.through !== undefined && key > page.through))
+      continue
     if (belongs(scan, entry)) entries.push(entry)
   }
   return entries.sort((a, b) => (a.key < b.key ? -1 : 1))

@@ -5,7 +5,10 @@ import type { Ports, Timer } from '../core/ports.ts'
 import { type Backend, keptMs } from './backend.ts'
 import { type CommitContext, commit } from './commit.ts'
 import { decodeToken, encodeToken } from './continue-token.ts'
-import { ParsedBudget, type StoredEntry } from './entry.ts'
+import { encode, ParsedBudget, StoredEntry } from './entry.ts'
+import { EventChange } from './event-change.ts'
+import { Follower } from './follower.ts'
+import { type HistoryOptions, history, versionAt } from './history.ts'
 import { list } from './list.ts'
 import type { Indexes } from './mirror.ts'
 import { ResourceState, type Surroundings } from './resource.ts'
@@ -17,6 +20,8 @@ export interface Entry extends Payload {
   readonly key: string
   /** Its number in the resource's sequence, and its metadata.resourceVersion. */
   readonly version: number
+  /** When it was written, in milliseconds since 1970; 0 or absent where that is not known. */
+  readonly at?: number
   /** Frozen in spirit: shared by every reader. metadata.resourceVersion is set. */
   readonly value: KubeObject
 }
@@ -75,6 +80,8 @@ export interface WatchOptions {
   /** Every change after this version is delivered, once, in order. */
   readonly from: number
   readonly prefix?: string
+  /** Ends when every change up to this version, which must be resolved, has been handed out. Default: never. */
+  readonly until?: number
   readonly signal: AbortSignal
 }
 
@@ -88,21 +95,38 @@ export interface StoreApi {
   get(resource: string, key: string): Promise<Entry | undefined>
   /** All or nothing; up to 45 writes. Acknowledged only when durable and when the frontier has reached it. */
   commit(writes: readonly Write[]): Promise<CommitResult>
+  /**
+   * Replaces an object in place, at the version that it has: nobody who watches is told. For heartbeats, which would
+   * dominate the bill as commits (docs/adr/0007-heartbeats.md). undefined: the object has moved on, or this store has no
+   * such call, and nothing changed.
+   */
+  refresh(entry: Entry, object: KubeObject): Promise<Entry | undefined>
   list(resource: string, options?: ListOptions): Promise<ListResult>
   watch(resource: string, options: WatchOptions): StoreWatch
   /** The version up to which everything of the resource is resolved. */
   version(resource: string): Promise<number>
-  /** Earlier versions of one object, newest first, as far as the log goes. */
-  history(resource: string, key: string): Promise<readonly StoreEvent[]>
+  /** Changes of one object, of its last life, newest first, as far as the log goes. */
+  history(resource: string, key: string, options?: HistoryOptions): Promise<readonly StoreEvent[]>
+  /**
+   * The version that the resource had at a time, in milliseconds since 1970. Throws ApiError Expired where the log does
+   * not go back so far.
+   */
+  versionAt(resource: string, ms: number): Promise<number>
   /** In-process doorbell: called after each commit that the frontier has passed. Returns its removal. */
   onChange(listener: (changes: readonly Change[]) => void): () => void
   close(): Promise<void>
 }
 
-/**
- * For an expired continue token: the one with which a client may go on without a snapshot, as kube-apiserver offers in
- * metadata.continue of its 410. Throws ApiError BadRequest for what is no token.
- */
+/** What other processes changed, for a process that shares its store with them. */
+export interface StoreNews {
+  /**
+   * Resolves when the listeners were told every change to the followed resources that was acknowledged `maxAgeMs` ago
+   * or earlier; true: there was one. Throws ApiError Expired where some are no longer kept: whoever follows starts anew.
+   */
+  hear(maxAgeMs: number): Promise<boolean>
+}
+
+/** Of an expired continue token: the one to go on without a snapshot. Throws ApiError BadRequest for what is no token. */
 export function restartToken(token: string): string {
   return encodeToken({ version: undefined, after: decodeToken(token, '').after })
 }
@@ -114,6 +138,8 @@ export interface StoreOptions {
   readonly indexes?: (resource: string) => Indexes | undefined
   /** For how long a version can still be watched from and listed after it was replaced. Default: an hour. */
   readonly retentionMs?: number
+  /** Default true. false: the platform forgets by itself (Backend.trim), and this process need not wake for it. */
+  readonly trims?: boolean
 }
 
 const HOUR_MS = 3_600_000
@@ -128,6 +154,7 @@ export class Store implements StoreApi {
   private readonly ports: Ports
   private readonly indexes: (resource: string) => Indexes | undefined
   private readonly keptMs: number
+  private readonly retentionMs: number
   private readonly around: Surroundings
   private readonly context: CommitContext
   private readonly states = new Map<string, ResourceState | Promise<ResourceState>>()
@@ -135,7 +162,8 @@ export class Store implements StoreApi {
   private readonly busy = new Map<string, (() => void)[]>()
   private readonly recalled = new Map<string, StoredEntry>()
   private readonly listeners = new Set<(changes: readonly Change[]) => void>()
-  private changes: Change[] = []
+  private unrung: Change[] = []
+  private follower: Follower | undefined
   private trimTimer: Timer | undefined
   private closed = false
 
@@ -145,6 +173,7 @@ export class Store implements StoreApi {
     this.ports = ports
     this.indexes = options.indexes ?? (() => undefined)
     this.keptMs = keptMs(retentionMs)
+    this.retentionMs = retentionMs
     this.around = {
       backend,
       ports,
@@ -161,7 +190,7 @@ export class Store implements StoreApi {
       },
       coldAfterMs: this.keptMs - retentionMs
     }
-    this.scheduleTrim(Math.max(1_000, retentionMs / 60))
+    if (options.trims !== false) this.scheduleTrim(Math.max(1_000, retentionMs / 60))
   }
 
   async get(resource: string, key: string): Promise<Entry | undefined> {
@@ -200,6 +229,17 @@ export class Store implements StoreApi {
     }
   }
 
+  async refresh(entry: Entry, object: KubeObject): Promise<Entry | undefined> {
+    const { resource, key, version } = entry
+    if (this.backend.exclusive || this.backend.refresh === undefined) return undefined
+    const { value, bytes } = encode(object, version)
+    if (!(await this.backend.refresh(resource, key, { version, bytes }))) return undefined
+    const at = entry instanceof StoredEntry ? entry.at : this.ports.clock.now()
+    const next = new StoredEntry({ resource, key, version, at, bytes }, this.around.budget, value)
+    this.remember(next)
+    return next
+  }
+
   async list(resource: string, options: ListOptions = {}): Promise<ListResult> {
     return await list(await this.state(resource), this.backend, options)
   }
@@ -212,23 +252,44 @@ export class Store implements StoreApi {
     return await (await this.state(resource)).resolvedHead()
   }
 
-  async history(resource: string, key: string): Promise<readonly StoreEvent[]> {
+  async history(resource: string, key: string, options: HistoryOptions = {}): Promise<readonly StoreEvent[]> {
+    return await history({ state: await this.state(resource), backend: this.backend }, key, options)
+  }
+
+  async versionAt(resource: string, ms: number): Promise<number> {
+    const oldest = this.ports.clock.now() - this.retentionMs
+    return await versionAt({ state: await this.state(resource), backend: this.backend }, ms, oldest)
+  }
+
+  /**
+   * What happened at these numbers, as far as it is kept: fences and what has expired are left out and logged. For
+   * those who hear of numbers from a platform's stream, as often and in whatever order it tells them.
+   */
+  async changes(resource: string, versions: readonly number[]): Promise<readonly Change[]> {
     const state = await this.state(resource)
-    const events: StoreEvent[] = []
-    let version = (await this.backend.get(resource, key))?.version ?? 0
-    while (version > 0) {
-      const [record] = await this.backend.readRecords(resource, [version])
-      const [event] = record === undefined ? [] : await state.events([record])
-      if (record === undefined || event === undefined) break
-      events.push(event)
-      version = record.replaced
-    }
-    return events
+    const wanted = [...new Set(versions)].sort((a, b) => a - b)
+    const records = await this.backend.readRecords(resource, wanted)
+    const missing = wanted.filter((_, i) => records[i] === undefined || records[i]?.type === 'fence')
+    if (missing.length > 0) this.ports.log.info({ resource, versions: missing }, 'the log has no change at a number')
+    const events = await state.events(records.filter((record) => record !== undefined))
+    return events.filter((event) => event !== undefined).map((event) => new EventChange(event))
   }
 
   onChange(listener: (changes: readonly Change[]) => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
+  }
+
+  /**
+   * From now on the listeners are told of these resources when somebody asks for news, whoever wrote, and not otherwise.
+   * For a shared store, once, before anything of them is kept.
+   */
+  async follow(resources: readonly string[]): Promise<StoreNews> {
+    const tell = (events: readonly StoreEvent[]) => this.tell(events.map((event) => new EventChange(event)))
+    const { backend, ports } = this
+    const state = async (resource: string) => await this.state(resource)
+    this.follower = await Follower.start(resources, { backend, ports, state, tell })
+    return this.follower
   }
 
   async close(): Promise<void> {
@@ -277,6 +338,10 @@ export class Store implements StoreApi {
 
   /** The doorbell of a shared store rings for its own writes only; others hear the platform's feed. */
   private announce(write: Write, entry: Entry): void {
+    if (this.follower?.follows(write.resource) === true) {
+      this.follower.outdated()
+      return
+    }
     const previous = write.expected === 0 ? undefined : this.recalled.get(`${write.resource} ${write.key}`)
     const type = write.object === undefined ? 'deleted' : write.expected === 0 ? 'created' : 'updated'
     this.changed({
@@ -289,13 +354,17 @@ export class Store implements StoreApi {
 
   private changed(event: StoreEvent): void {
     if (this.listeners.size === 0) return
-    if (this.changes.length === 0) queueMicrotask(() => this.ring())
-    this.changes.push(new EventChange(event))
+    if (this.unrung.length === 0) queueMicrotask(() => this.ring())
+    this.unrung.push(new EventChange(event))
   }
 
   private ring(): void {
-    const changes = this.changes
-    this.changes = []
+    const changes = this.unrung
+    this.unrung = []
+    this.tell(changes)
+  }
+
+  private tell(changes: readonly Change[]): void {
     for (const listener of this.listeners) {
       try {
         listener(changes)
@@ -325,29 +394,5 @@ export class Store implements StoreApi {
       }
       while (!this.closed && (await this.backend.trim(resource, before, TRIM_CHUNK)));
     }
-  }
-}
-
-/** An event as the feed tells it. Objects are parsed only for those who look. */
-class EventChange implements Change {
-  readonly resource: string
-  readonly key: string
-  readonly type: StoreEvent['type']
-  private readonly event: StoreEvent
-
-  constructor(event: StoreEvent) {
-    this.resource = event.entry.resource
-    this.key = event.entry.key
-    this.type = event.type
-    this.event = event
-  }
-
-  get object(): KubeObject {
-    return this.event.entry.value
-  }
-
-  // An optional field cannot be a getter that may give undefined, though readers see no difference.
-  get previous(): KubeObject {
-    return this.event.previous?.value as KubeObject
   }
 }

@@ -30,10 +30,10 @@ export class Watch implements StoreWatch {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<readonly StoreEvent[], void, undefined> {
-    const { signal, prefix = '' } = this.options
+    const { signal, prefix = '', until = Number.POSITIVE_INFINITY } = this.options
     const state = await this.open()
     await this.checkStart(state)
-    while (!signal.aborted) {
+    while (!signal.aborted && this.position < until) {
       const events = state.local === undefined ? await this.readShared(state) : await this.readLocal(state)
       if (events.length === 0) {
         await this.news(state)

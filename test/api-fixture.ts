@@ -110,6 +110,9 @@ export function admission(
     old: undefined,
     user: admin,
     dryRun: false,
+    options: () => ({}),
+    warn: () => {},
+    annotate: () => {},
     ...given
   }
 }

@@ -66,6 +66,14 @@ export const podRules: Rules = {
     node: (object) => {
       const name = asPod(object).spec?.nodeName
       return name ? [name] : []
+    },
+    // By its scheduler: that of AWS starts anew with each change, and must find what waits without reading all pods.
+    pending: (object) => {
+      const { metadata, spec, status } = asPod(object)
+      const gated = (spec?.schedulingGates ?? []).length > 0
+      if (spec?.nodeName || gated || metadata.deletionTimestamp !== undefined) return []
+      if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return []
+      return [spec?.schedulerName ?? 'default-scheduler']
     }
   },
   cells: (object, now) => podCells(asPod(object), now)

@@ -1,6 +1,8 @@
 /** Runs the admission plugins, in their order. */
 import type { Kind } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
+import type { DeleteSettings } from './options.ts'
+import { deleteOptionsObject, writeOptionsObject } from './options-objects.ts'
 import type { AdmissionRequest, ApiContext, ResourceRequest } from './types.ts'
 
 export interface Admitted {
@@ -11,6 +13,8 @@ export interface Admitted {
   readonly object: KubeObject | undefined
   readonly old: KubeObject | undefined
   readonly dryRun: boolean
+  /** Of a deletion: what its body and query come to. */
+  readonly deletion?: DeleteSettings
 }
 
 export async function admit(
@@ -25,6 +29,10 @@ export async function admit(
     subresource: at.subresource,
     namespace: at.namespace,
     user: at.user,
+    options: () =>
+      what.deletion === undefined ? writeOptionsObject(at.request, what.operation) : deleteOptionsObject(what.deletion),
+    warn: (text) => at.notes?.warn(text),
+    annotate: (key, value) => at.notes?.annotate(key, value),
     store: context.store,
     ports: context.ports
   }

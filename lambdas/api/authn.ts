@@ -28,6 +28,15 @@ export interface AuthenticatorOptions {
   readonly keys: Pick<Keys, 'serviceAccount' | 'userToken'>
   readonly store: StoreApi
   readonly ports: Ports
+  /** Asked in turn for tokens that begin as theirs do. */
+  readonly tokens?: readonly TokenVerifier[]
+}
+
+/** Tokens of others than this cluster, which it accepts: those that begin with `prefix`. */
+export interface TokenVerifier {
+  readonly prefix: string
+  /** Whose it is; undefined where it is not accepted. May throw where it cannot tell. */
+  verify(token: string): Promise<UserInfo | undefined>
 }
 
 export interface TokenAuthenticator extends Authenticator {
@@ -51,6 +60,11 @@ export function createAuthenticator(options: AuthenticatorOptions): TokenAuthent
   const verify = cachedVerifier(options)
   const reviewToken = async (token: string, audiences: readonly string[]): Promise<TokenUser | undefined> => {
     const wanted = audiences.length === 0 ? [SERVICE_ACCOUNT_ISSUER] : audiences
+    const foreign = options.tokens?.find(({ prefix }) => token.startsWith(prefix))
+    if (foreign !== undefined) {
+      const user = await foreign.verify(token)
+      return user === undefined ? undefined : { user: authenticated(user), audiences: wanted }
+    }
     const verified = await verify(token, wanted)
     if (verified === undefined) return undefined
     if (verified.kind === 'user') return { user: authenticated(verified.user), audiences: wanted }

@@ -85,6 +85,15 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
     allow(`${READ} create`, '', 'persistentvolumeclaims'),
     writeEvents
   ],
+  // Wherry's own: runs pods as Fargate tasks.
+  'fargate-controller': [
+    allow(`${READ} create patch`, '', 'nodes'),
+    allow('patch update', '', 'nodes/status'),
+    allow(`${READ} delete`, '', 'pods'),
+    allow('patch update', '', 'pods/status'),
+    allow('get', '', 'configmaps secrets'),
+    writeEvents
+  ],
   'generic-garbage-collector': [allow(`${READ} delete patch update`, '*', '*'), writeEvents],
   'horizontal-pod-autoscaler': [
     allow(READ, 'autoscaling', 'horizontalpodautoscalers'),
@@ -115,6 +124,15 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
     allow(`${READ} delete`, '', 'pods'),
     // The leases of nodes are part of what node lifecycle reads; kube-controller-manager reads them as itself.
     allow(READ, 'coordination.k8s.io', 'leases'),
+    writeEvents
+  ],
+  // Wherry's own: makes nodes on demand.
+  'node-provisioner': [
+    allow(`${READ} create update`, 'internal.wherry.dev', 'fleets'),
+    allow(READ, 'internal.wherry.dev', 'nodeledgers'),
+    allow(`${READ} delete patch`, '', 'nodes'),
+    allow(READ, '', 'pods'),
+    allow(READ, 'apps', 'daemonsets'),
     writeEvents
   ],
   'persistent-volume-binder': [

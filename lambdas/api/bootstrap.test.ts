@@ -185,3 +185,20 @@ describe('a later start', () => {
     expect((await fresh.list(`${GROUP}/clusterroles`)).entries.length).toBe(Object.keys(clusterRoles).length)
   })
 })
+
+test('where nodes have one identity each, it reads what kube-proxy reads, and posts to paths of its own', async () => {
+  const node = { ...user('system:node:i-1', 'system:nodes') }
+  const ask = async (verb: string, resource: string, group = '') =>
+    (
+      await (
+        await createAuthorizer(store)
+      ).authorize({ user: node, verb, resource: { group, version: 'v1', resource } })
+    ).allowed
+  const post = async (path: string) =>
+    (await (await createAuthorizer(store)).authorize({ user: node, verb: 'post', path })).allowed
+  const asked = async () => [await ask('list', 'nodes'), await ask('list', 'secrets'), await post('/wherry/v1/relay/x')]
+  expect(await asked()).toEqual([false, false, false])
+  const endpoint = { address: '192.168.7.7', port: 6443 }
+  await bootstrap({ store, ports, addresses: DEFAULT_ADDRESSES, endpoint, nodeAgents: true })
+  expect(await asked()).toEqual([true, false, true])
+})

@@ -1,4 +1,5 @@
 /** What a cluster starts with. Adds what is missing at each start and leaves what users added. */
+import { createHash } from 'node:crypto'
 import { ApiError } from '../../core/errors.ts'
 import type { ClusterRole, PolicyRule, RbacSubject, RoleBinding } from '../../core/kinds/types.ts'
 import { type KubeObject, keyOf } from '../../core/object.ts'
@@ -6,6 +7,7 @@ import { type Ports, timestamp } from '../../core/ports.ts'
 import type { Entry, StoreApi, Write } from '../../store/store.ts'
 import { ADDRESSES, type AddressOptions, addressKey, addressRange, numberToIp, record } from './addresses.ts'
 import { missingRules, settle } from './authz-rules.ts'
+import { nodeAgentBindings, nodeAgentRoles } from './bootstrap-node-agents.ts'
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './bootstrap-roles.ts'
 import { systemObjects } from './bootstrap-system.ts'
 
@@ -22,6 +24,8 @@ export interface BootstrapOptions {
   readonly addresses: AddressOptions
   /** Where pods reach the API server: an IPv4 address of this machine, and its port. */
   readonly endpoint: { readonly address: string; readonly port: number }
+  /** Nodes have one identity each and get the rest from the cluster (bootstrap-node-agents.ts): AWS. */
+  readonly nodeAgents?: boolean
 }
 
 /** The address of the service default/kubernetes: the first of the range. */
@@ -39,6 +43,37 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
     if (!refused) return
   }
   throw new ApiError('Conflict', 'the objects that a cluster starts with were changed again and again meanwhile')
+}
+
+/**
+ * The same where many processes start over one store, again and again: whoever finds that this very bootstrap was done
+ * leaves it at that, at the price of one read.
+ */
+export async function bootstrapOnce(options: BootstrapOptions): Promise<void> {
+  const { store } = options
+  const wanted = digest(options)
+  const done = await store.get(DONE, DONE_KEY)
+  if (done?.value.digest === wanted) return
+  await bootstrap(options)
+  const object = {
+    kind: 'Bootstrap',
+    apiVersion: 'internal.wherry.dev/v1',
+    metadata: { name: DONE_KEY },
+    digest: wanted
+  }
+  // Whoever else marks it meanwhile has done it, too.
+  await store.commit([{ resource: DONE, key: DONE_KEY, expected: done?.version ?? 0, object }])
+}
+
+const DONE = 'internal.wherry.dev/bootstraps'
+const DONE_KEY = 'cluster'
+
+/** Of all that is wanted, but for times and random ids. */
+function digest(options: BootstrapOptions): string {
+  const { clock, ids } = options.ports
+  const ports = { ...options.ports, clock: { ...clock, now: () => 0 }, ids: { ...ids, uid: () => '' } }
+  const wanted = wantedObjects({ ...options, ports }).map(({ resource, object }) => [resource, object])
+  return createHash('sha256').update(JSON.stringify(wanted)).digest('base64url')
 }
 
 /** One object that must be there, and what to do with one that is. */
@@ -73,6 +108,7 @@ function wantedObjects(options: BootstrapOptions): Wanted[] {
     ...namespaces(make),
     ...clusterRoleObjects(make),
     ...bindingObjects(make),
+    ...(options.nodeAgents === true ? nodeAgentObjects(make) : []),
     ...priorityClasses(make),
     ...kubernetesService(make, options),
     ...system(make, options)
@@ -169,6 +205,21 @@ function bindingObjects(make: Make): Wanted[] {
     merge: mergeBinding
   }))
   return [...cluster, ...namespaced]
+}
+
+/** Not among Kubernetes' own defaults, so without their label; what users add to or take from them stays. */
+function nodeAgentObjects(make: Make): Wanted[] {
+  const cluster = Object.entries(nodeAgentRoles).map(([name, rules]) => ({
+    resource: `${GROUP}/clusterroles`,
+    object: make(rbac('ClusterRole'), { name }, { rules: [...rules] }),
+    merge: mergeRole
+  }))
+  const bindings = Object.entries(nodeAgentBindings).map(([name, { role, subject }]) => ({
+    resource: `${GROUP}/clusterrolebindings`,
+    object: make(rbac('ClusterRoleBinding'), { name }, binding('ClusterRole', role, [subject])),
+    merge: mergeBinding
+  }))
+  return [...cluster, ...bindings]
 }
 
 function binding(kind: string, name: string, subjects: readonly RbacSubject[]): Record<string, unknown> {

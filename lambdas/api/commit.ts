@@ -3,6 +3,7 @@ import { ApiError } from '../../core/errors.ts'
 import { sleep } from '../../core/ports.ts'
 import type { CommitResult, Entry, Write } from '../../store/store.ts'
 import { conflict } from './failures.ts'
+import { isHeartbeat } from './heartbeat.ts'
 import type { ApiContext, PendingChange } from './types.ts'
 
 /** How often a write starts anew when others got in between; the last tries are spread over more than a second. */
@@ -19,6 +20,10 @@ export async function commitChange(
   last?: PendingChange['next']
 ): Promise<Entry | undefined> {
   const { kind, key, old, next } = change
+  if (old !== undefined && next !== undefined && isHeartbeat(kind, key, { old: old.value, next })) {
+    const entry = await context.store.refresh(old, next)
+    if (entry !== undefined) return entry
+  }
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const own = { resource: kind.storage, key, expected: old?.version ?? 0, object: next }
     const writes = [last === undefined ? own : { ...own, last }]

@@ -35,8 +35,10 @@ function componentStore(store: StoreApi): StoreApi {
     },
     version: async () => 0,
     commit: (writes) => store.commit(writes),
+    refresh: async () => undefined,
     watch: (of, options) => store.watch(of, options),
     history: async () => [],
+    versionAt: async () => 0,
     onChange: (listener) => store.onChange(listener),
     close: () => store.close()
   }
@@ -60,6 +62,8 @@ function convertingStore(store: StoreApi, resource: string, convert: Conversion)
     get: async (of, key) => mapped(await store.get(of, key), entryOf),
     commit: async (writes) =>
       resultOf(await store.commit(writes.map((write) => stored(write, resource, convert))), entryOf),
+    // What is converted is committed.
+    refresh: async () => undefined,
     list: async (of, options = {}) => {
       const { filter } = options
       if (of !== resource || filter === undefined) return listOf(await store.list(of, options), entryOf)
@@ -67,7 +71,8 @@ function convertingStore(store: StoreApi, resource: string, convert: Conversion)
     },
     watch: (of, options) => watchOf(store.watch(of, options), eventOf),
     version: (of) => store.version(of),
-    history: async (of, key) => (await store.history(of, key)).map(eventOf),
+    history: async (of, key, options) => (await store.history(of, key, options)).map(eventOf),
+    versionAt: (of, ms) => store.versionAt(of, ms),
     onChange: (listener) => store.onChange(listener),
     close: () => store.close()
   }
@@ -79,7 +84,7 @@ function mapped<T>(value: T | undefined, map: (value: T) => T): T | undefined {
 
 /** Converted when somebody looks at it. */
 function convertedEntry(entry: Entry, { fromStorage }: Conversion): Entry {
-  const { resource, key, version } = entry
+  const { resource, key, version, at = 0 } = entry
   let value: KubeObject | undefined
   let bytes: Uint8Array | undefined
   const read = () => {
@@ -90,6 +95,7 @@ function convertedEntry(entry: Entry, { fromStorage }: Conversion): Entry {
     resource,
     key,
     version,
+    at,
     get value() {
       return read()
     },

@@ -82,8 +82,9 @@ export async function deleteObject(
     if (old === undefined) throw notFound(kind, name)
     checkPreconditions(kind, old.value.metadata, settings)
     const what = { operation: 'DELETE', name, object: undefined, old: old.value, dryRun: settings.dryRun } as const
-    await admit('mutate', at, { context, what })
-    await admit('validate', at, { context, what })
+    const admitted = { ...what, deletion: settings }
+    await admit('mutate', at, { context, what: admitted })
+    await admit('validate', at, { context, what: admitted })
     const plan = planDeletion(kind, old.value, { settings, now: context.ports.clock.now() })
     if (settings.dryRun) return { payload: payloadOf(plan.object), gone: plan.gone }
     if (!plan.gone && sameJson(plan.object, old.value)) return { payload: old, gone: false }

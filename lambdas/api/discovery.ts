@@ -24,7 +24,7 @@ export class Discovery {
     const whole = group === undefined ? this.aggregated(request, prefix === 'api' ? '' : prefix) : undefined
     if (whole !== undefined) return whole
     // Throws where none of the forms that the client takes is left.
-    formOf(request.headers.accept, false)
+    formOf(request.headers.accept, { streams: false })
     if (prefix === 'api') {
       if (group === undefined) return valueAnswer(200, this.legacyVersions())
       return version === undefined ? this.resources('', group) : undefined

@@ -61,6 +61,14 @@ export interface Keys extends TokenMint {
   issueClientCertificate(name: ClientName): Promise<KeyPair>
   /** A node agent's certificate: it serves under `hosts`, and identifies the node as a client too. */
   issueServingCertificate(name: ClientName & { readonly hosts: readonly string[] }): Promise<KeyPair>
+  /** Certifies somebody else's key (P-256, SPKI, PEM) for some days. Throws where it is no such key. */
+  certifyServingKey(publicKey: string, name: ServingName): Promise<string>
+}
+
+export interface ServingName {
+  readonly commonName: string
+  readonly hosts: readonly string[]
+  readonly days: number
 }
 
 /** Names by which clients in and beside the cluster reach the API server, wherever it runs. */
@@ -105,7 +113,8 @@ export async function loadOrCreateKeys(dir: string, options: KeyOptions): Promis
     userToken,
     mintUserToken: (request) => mintUserToken(userToken, { ...request, ports }),
     issueClientCertificate: (name) => issue(authority, name, ports),
-    issueServingCertificate: (name) => issue(authority, name, ports)
+    issueServingCertificate: (name) => issue(authority, name, ports),
+    certifyServingKey: (publicKey, name) => certifyServingKey(authority, { ...name, publicKey }, ports)
   }
 }
 
@@ -129,13 +138,18 @@ export async function openKeys(dir: string, ports: Ports): Promise<TokenMint> {
 async function loadAuthority(dir: string, ports: Ports): Promise<KeyPair> {
   const stored = readPair(dir, 'ca')
   if (stored !== undefined && expiresLater(stored.certificate, ports)) return stored
+  // A renewed CA keeps its key and name: what it signed before stays valid.
+  const made = await makeAuthority(ports, stored?.key)
+  writePair(dir, 'ca', made)
+  return made
+}
+
+/** A new CA, valid for ten years; with `key`, under that one. */
+export async function makeAuthority(ports: Ports, key?: string): Promise<KeyPair> {
   const { createAuthority } = await import('./certificates.ts')
   const now = ports.clock.now()
   const request = { commonName: 'kubernetes', notBefore: now - SKEW_MS, notAfter: now + AUTHORITY_DAYS * DAY }
-  // A renewed CA keeps its key and name: what it signed before stays valid.
-  const made = await createAuthority({ ...request, ids: ports.ids }, stored?.key)
-  writePair(dir, 'ca', made)
-  return made
+  return await createAuthority({ ...request, ids: ports.ids }, key)
 }
 
 interface Leaf {
@@ -154,7 +168,8 @@ async function loadLeaf(leaf: Leaf): Promise<KeyPair> {
   return made
 }
 
-async function issue(authority: KeyPair, name: Leaf['name'], ports: Ports): Promise<KeyPair> {
+/** A leaf certificate of the cluster's CA, valid for a year. */
+export async function issue(authority: KeyPair, name: Leaf['name'], ports: Ports): Promise<KeyPair> {
   const { issueCertificate } = await import('./certificates.ts')
   const now = ports.clock.now()
   const request: CertificateRequest = {
@@ -164,6 +179,17 @@ async function issue(authority: KeyPair, name: Leaf['name'], ports: Ports): Prom
     ids: ports.ids
   }
   return await issueCertificate(authority, request)
+}
+
+export async function certifyServingKey(
+  authority: KeyPair,
+  { publicKey, days, ...name }: ServingName & { readonly publicKey: string },
+  ports: Ports
+): Promise<string> {
+  const { certifyKey } = await import('./certificates.ts')
+  const now = ports.clock.now()
+  const valid = { serverOnly: true, notBefore: now - SKEW_MS, notAfter: now + days * DAY, ids: ports.ids }
+  return await certifyKey(authority, { ...name, ...valid }, publicKey)
 }
 
 function isUsable(pair: KeyPair, leaf: Leaf): boolean {
@@ -184,14 +210,19 @@ function expiresLater(certificate: string, ports: Ports): boolean {
 }
 
 function loadSigningKey(dir: string): SigningKey {
-  let pem = read(dir, 'sa.key')
-  if (pem === undefined) {
-    const made = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    pem = made.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-    write(dir, 'sa.key', pem)
-    write(dir, 'sa.pub', made.publicKey.export({ type: 'spki', format: 'pem' }).toString())
-  }
-  return signingKeyOf(pem)
+  const stored = read(dir, 'sa.key')
+  if (stored !== undefined) return signingKeyOf(stored)
+  const pem = makeSigningKey()
+  const key = signingKeyOf(pem)
+  write(dir, 'sa.key', pem)
+  write(dir, 'sa.pub', key.publicKey.export({ type: 'spki', format: 'pem' }).toString())
+  return key
+}
+
+/** PKCS #8, PEM. */
+export function makeSigningKey(): string {
+  const made = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return made.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
 /** Its id is the hash of its public half, as kube-apiserver's. */

@@ -1,6 +1,4 @@
 /** The API server's way to node agents: HTTPS, each side known by a certificate of the cluster's CA. */
-
-import type { IncomingMessage } from 'node:http'
 import { Agent, type RequestOptions, request } from 'node:https'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { ApiError } from '../../core/errors.ts'
@@ -33,7 +31,7 @@ export interface KubeletRequest {
 
 export interface KubeletAnswer {
   readonly status: number
-  readonly body: IncomingMessage
+  readonly body: AsyncIterable<Uint8Array>
 }
 
 export interface Kubelet {

@@ -121,6 +121,8 @@ export interface ListSettings {
   readonly match: 'Exact' | 'NotOlderThan' | undefined
   readonly timeoutSeconds: number | undefined
   readonly bookmarks: boolean
+  /** Wherry's own, of a watch: it ends, with a bookmark, when all that had happened when it was asked has been told. */
+  readonly untilNow: boolean
   /** undefined: not asked. */
   readonly initialEvents: boolean | undefined
   /** Wherry's own: name and value of a declared index. */
@@ -142,6 +144,7 @@ export function listSettings(query: URLSearchParams, watch: boolean): ListSettin
     match: (query.get('resourceVersionMatch') || undefined) as ListSettings['match'],
     timeoutSeconds,
     bookmarks: truthy(query.get('allowWatchBookmarks')),
+    untilNow: query.get('wherryUntil') === 'now',
     initialEvents: query.has('sendInitialEvents') ? truthy(query.get('sendInitialEvents')) : undefined,
     index: index === null || at < 0 ? undefined : { name: index.slice(0, at), value: index.slice(at + 1) }
   }

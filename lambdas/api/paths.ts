@@ -1,15 +1,19 @@
 /** What is no resource: health, version, discovery, OpenAPI, and paths that others add. */
-import type { ApiRequest, ApiResponse } from '../../core/http.ts'
+import type { ApiRequest, ApiResponse, UserInfo } from '../../core/http.ts'
 import { errorAnswer, textAnswer, valueAnswer } from './answers.ts'
 import type { Discovery } from './discovery.ts'
 import { methodNotAllowed } from './failures.ts'
 
-/** By path: the answer to a GET. */
-export type Paths = Readonly<Record<string, () => ApiResponse>>
+/** What answers a path, once RBAC has let its user in. */
+export type PathHandler = (request: ApiRequest, user: UserInfo) => ApiResponse | Promise<ApiResponse>
+
+/** By path, whose last part may be "*": the answer to a GET, or to a POST. */
+export type Paths = Readonly<Record<string, PathHandler | { readonly post: PathHandler }>>
 
 interface Sources {
   readonly discovery: Discovery
   readonly paths: Paths
+  readonly user: UserInfo
 }
 
 /** The version that this server behaves as. */
@@ -36,13 +40,20 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** undefined: there is no such path. */
-export async function plainPath(request: ApiRequest, { discovery, paths }: Sources): Promise<ApiResponse | undefined> {
+export async function plainPath(
+  request: ApiRequest,
+  { discovery, paths, user }: Sources
+): Promise<ApiResponse | undefined> {
   const path = request.path.length > 1 ? request.path.replace(/\/+$/, '') : request.path
   const [, first = ''] = path.split('/')
   // These answer whatever the method is.
   if (Object.hasOwn(CHECKS, first)) return health(request, path)
   if (path === '/version') return reading(request, () => valueAnswer(200, VERSION))
-  if (Object.hasOwn(paths, path)) return reading(request, () => paths[path]?.())
+  const further = furtherPath(paths, path)
+  if (further !== undefined) {
+    if (typeof further === 'function') return isReading(request) ? await further(request, user) : notAllowed()
+    return request.method === 'POST' ? await further.post(request, user) : notAllowed()
+  }
   if (path === '/openapi/v3' || path.startsWith('/openapi/v3/')) {
     const { openApi } = await import('./openapi.ts')
     return openApi(request, path, discovery.kinds)
@@ -55,10 +66,23 @@ export async function plainPath(request: ApiRequest, { discovery, paths }: Sourc
   return reading(request, () => discovery.answer(request, path))
 }
 
+function furtherPath(paths: Paths, path: string): Paths[string] | undefined {
+  if (Object.hasOwn(paths, path)) return paths[path]
+  const parent = `${path.slice(0, path.lastIndexOf('/'))}/*`
+  return Object.hasOwn(paths, parent) ? paths[parent] : undefined
+}
+
+function isReading({ method }: ApiRequest): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function notAllowed(): ApiResponse {
+  return errorAnswer(methodNotAllowed())
+}
+
 function reading(request: ApiRequest, answer: () => ApiResponse | undefined): ApiResponse | undefined {
   const response = answer()
-  if (response === undefined || request.method === 'GET' || request.method === 'HEAD') return response
-  return errorAnswer(methodNotAllowed())
+  return response === undefined || isReading(request) ? response : notAllowed()
 }
 
 /** The server answers only once its store is open, so that whatever is asked here is well. */

@@ -759,6 +759,27 @@ describe('watches', () => {
     })
   })
 
+  test('until now: what is new, and then the word that this was all', async () => {
+    await a()
+    const until = '&wherryUntil=now'
+    const end = (resourceVersion: string) => ({
+      type: 'BOOKMARK',
+      object: {
+        kind: 'ConfigMap',
+        apiVersion: 'v1',
+        metadata: { resourceVersion, creationTimestamp: null, annotations: { 'wherry.dev/caught-up': 'true' } }
+      }
+    })
+    expect(await linesOf(await watch(`${until}&resourceVersion=2`))).toEqual([end('2')])
+    await expectOk(post(`${CORE}/configmaps`, configMap('b')))
+    await expectOk(patch('merge', `${CORE}/configmaps/a`, { data: { k: 'w' } }))
+    const some = await linesOf(await watch(`${until}&resourceVersion=2&fieldSelector=metadata.name%3Da`))
+    expect(told(some)).toEqual(['MODIFIED a', 'BOOKMARK '])
+    expect(some[1]).toEqual(end('4'))
+    const elsewhere = await t.ask('GET', `/api/v1/namespaces/other/configmaps?watch=1${until}&resourceVersion=2`)
+    expect(await linesOf(elsewhere.response)).toEqual([end('4')])
+  })
+
   test('as tables: headers in the first event only', async () => {
     await a()
     const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io'

@@ -10,7 +10,8 @@ import { served } from './convert.ts'
 import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
 import { impersonate } from './impersonate.ts'
-import { type Form, formOf } from './negotiate.ts'
+import { type Form, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
+import { Notes } from './notes.ts'
 import { type Paths, plainPath } from './paths.ts'
 import type { VirtualKind } from './reviews.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
@@ -96,7 +97,7 @@ class Server {
     await this.authorize(request, user, route)
     const { resource } = route
     if (resource === undefined) {
-      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {} })
+      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {}, user })
       return (await response) ?? pageNotFound()
     }
     if (!this.isServed(resource)) {
@@ -131,14 +132,30 @@ class Server {
     if (kind === undefined || !fits(kind, route)) throw noSuchResource()
     // RBAC takes it for a GET, but no resource answers it.
     if (request.method === 'HEAD') throw methodNotAllowed()
-    const form = formOf(request.headers.accept, route.name === undefined)
+    const protobuf = hasMessage(kind)
+    const form = formOf(request.headers.accept, { streams: route.name === undefined, protobuf })
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined
-    const at: ResourceRequest = { request, user, kind, namespace, name, subresource }
+    const notes = new Notes()
+    const at: ResourceRequest = { request, user, kind, namespace, name, subresource, notes }
     const virtual = this.virtuals.get(kind.storage)
     const handler = virtual === undefined ? verbHandler(at, verb, this.options) : virtualVerb(at, verb, virtual)
     if (handler === undefined) throw methodNotAllowed()
-    return this.shape(request, await handler(at, served(kind, this.options)), { form, kind })
+    const response = await this.noted(notes, request, () => handler(at, served(kind, this.options)))
+    return this.shape(request, response, { form, kind })
+  }
+
+  /** The answer, be it a failure, with the warnings that were noted on its way. */
+  private async noted(notes: Notes, request: ApiRequest, handle: () => Promise<ApiResponse>): Promise<ApiResponse> {
+    let response: ApiResponse
+    try {
+      response = await handle()
+    } catch (error) {
+      if (notes.header() === undefined) throw error
+      response = this.failed(error, request)
+    }
+    const header = notes.header()
+    return header === undefined ? response : withHeader(response, [response.headers.warning, header])
   }
 
   /** Tables and metadata of what would have been answered whole. */
@@ -170,9 +187,12 @@ function isActingAs({ headers }: ApiRequest): boolean {
 }
 
 function withWarning(text: string, response: ApiResponse): ApiResponse {
-  const { warning } = warningHeader([text])
-  const { headers } = response
-  return { ...response, headers: { ...headers, warning: [warning, headers.warning].filter(Boolean).join(', ') } }
+  return withHeader(response, [warningHeader([text]).warning, response.headers.warning])
+}
+
+function withHeader(response: ApiResponse, warnings: readonly (string | undefined)[]): ApiResponse {
+  const warning = warnings.filter((one) => one !== undefined && one !== '').join(', ')
+  return { ...response, headers: { ...response.headers, warning } }
 }
 
 function isNew(kinds: readonly Kind[]): (kind: Kind) => boolean {
@@ -223,22 +243,18 @@ function fits(kind: Kind, { scoped, namespace, name, rest }: ResourceRoute): boo
   return scoped ? namespace !== '' : name === undefined
 }
 
-/** Over the wire: as YAML, or indented, where the client asked for it. */
+/** Over the wire: as protobuf or YAML, or indented, where the client asked for it. */
 async function encoded(request: ApiRequest, response: ApiResponse): Promise<ApiResponse> {
+  const { accept } = request.headers
+  const { pretty, media } = wantedForm(request.query, accept)
+  if (media === 'protobuf') return await inProtobuf(response)
   if (!('payload' in response.body)) return response
   const { value } = response.body.payload
-  if (request.query.get('pretty') === 'true' || request.query.get('pretty') === '1') {
+  if (pretty && media === 'json') {
     const bytes = Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
     return { ...response, body: { payload: { value, bytes: () => bytes } } }
   }
-  if (request.headers.accept?.includes('yaml') !== true) return response
-  let form: Form
-  try {
-    form = formOf(request.headers.accept, false)
-  } catch {
-    return response
-  }
-  if (form.media !== 'yaml') return response
+  if (media !== 'yaml') return response
   const { stringify } = await import('yaml')
   const bytes = Buffer.from(
     stringify(value, { aliasDuplicateObjects: false, lineWidth: 0, sortMapEntries: true, indentSeq: false })
@@ -247,5 +263,30 @@ async function encoded(request: ApiRequest, response: ApiResponse): Promise<ApiR
     ...response,
     headers: { ...response.headers, 'content-type': 'application/yaml' },
     body: { payload: { ...payloadOf(value), bytes: () => bytes } }
+  }
+}
+
+function wantedForm(query: URLSearchParams, accept: string | undefined): { pretty: boolean; media: Form['media'] } {
+  const pretty = query.size > 0 && (query.get('pretty') === 'true' || query.get('pretty') === '1')
+  if (accept === undefined || !(accept.includes('yaml') || accept.includes('protobuf')))
+    return { pretty, media: 'json' }
+  try {
+    return { pretty, media: formOf(accept, { streams: false }).media }
+  } catch {
+    return { pretty, media: 'json' }
+  }
+}
+
+/** What has no message stays as it is: custom resources, OpenAPI, texts. */
+async function inProtobuf(response: ApiResponse): Promise<ApiResponse> {
+  const { headers, body } = response
+  if (!('payload' in body) || headers['content-type'] !== 'application/json') return response
+  const { protobufOf } = await import('./protobuf-encode.ts')
+  const bytes = protobufOf(body.payload)
+  if (bytes === undefined) return response
+  return {
+    ...response,
+    headers: { ...headers, 'content-type': PROTOBUF },
+    body: { payload: { ...payloadOf(undefined), bytes: () => bytes } }
   }
 }

@@ -1,9 +1,11 @@
 /** What the parts of the API server promise each other. */
 import type { ApiRequest, ApiResponse, UserInfo } from '../../core/http.ts'
+import type { JsonObject } from '../../core/json.ts'
 import type { Kind } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
 import type { Ports } from '../../core/ports.ts'
 import type { Entry, StoreApi, Write } from '../../store/store.ts'
+import type { Notes } from './notes.ts'
 
 /** What the transport knows of the other side. */
 export interface Peer {
@@ -50,6 +52,12 @@ export interface AdmissionRequest {
   readonly old: KubeObject | undefined
   readonly user: UserInfo
   readonly dryRun: boolean
+  /** The client's CreateOptions, UpdateOptions, PatchOptions or DeleteOptions, as an object of meta.k8s.io/v1. */
+  readonly options: () => JsonObject
+  /** Tells the client something in a Warning header. */
+  readonly warn: (text: string) => void
+  /** Writes into the audit log's entry of this request. */
+  readonly annotate: (key: string, value: string) => void
   readonly store: StoreApi
   readonly ports: Ports
 }
@@ -88,6 +96,8 @@ export interface ResourceRequest {
   readonly namespace: string | undefined
   readonly name: string | undefined
   readonly subresource: string | undefined
+  /** Absent where nobody hears: the request of a test. */
+  readonly notes?: Notes
 }
 
 /** Answers one subresource or one virtual resource (a review, a token request). Failures are thrown ApiErrors. */

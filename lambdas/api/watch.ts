@@ -1,15 +1,16 @@
 /** GET with watch: changes as lines, each made once and shared by all who watch in the same form. */
+import { CAUGHT_UP } from '../../core/client.ts'
 import { ApiError } from '../../core/errors.ts'
-import type { ApiResponse, WatchEventType, WatchLine } from '../../core/http.ts'
-import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
+import type { ApiResponse, Hold, WatchLine } from '../../core/http.ts'
 import type { KubeObject } from '../../core/object.ts'
-import type { Entry, StoreEvent, StoreWatch } from '../../store/store.ts'
+import type { StoreEvent, StoreWatch } from '../../store/store.ts'
 import { internalError } from './answers.ts'
 import { type Selection, selectionOf } from './list.ts'
-import { formOf, type Shape } from './negotiate.ts'
+import { checkStream, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
 import { type ListSettings, listSettings } from './options.ts'
-import { type IncludeObject, includeObject, metadataOnly, table } from './table.ts'
+import { includeObject } from './table.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
+import { View } from './watch-lines.ts'
 
 /** Kubernetes ends a watch without a timeout after a random time in [1, 2) of this: 30 minutes. */
 const MIN_TIMEOUT_MS = 1_800_000
@@ -25,15 +26,25 @@ type Lines = readonly WatchLine[]
 export async function watch(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const { request } = at
   const settings = listSettings(request.query, true)
-  const { shape } = formOf(request.headers.accept, true)
+  const protobuf = hasMessage(at.kind)
+  const form = formOf(request.headers.accept, { streams: true, protobuf })
+  checkStream(form, protobuf)
+  const { shape } = form
+  const frame = form.media === 'protobuf' ? (await import('./protobuf-encode.ts')).protobufFrame : undefined
   const watcher: Watcher = {
     at,
     context,
     settings,
     selection: selectionOf(at, settings),
-    view: new View(at.kind, { shape, include: includeObject(request.query), now: () => context.ports.clock.now() })
+    view: new View(at.kind, {
+      shape,
+      frame,
+      include: includeObject(request.query),
+      now: () => context.ports.clock.now()
+    })
   }
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: { watch: lines(watcher) } }
+  const type = frame === undefined ? 'application/json' : `${PROTOBUF};stream=watch`
+  return { status: 200, headers: { 'content-type': type }, body: { watch: lines(watcher) } }
 }
 
 interface Watcher {
@@ -50,19 +61,30 @@ async function* lines(watcher: Watcher): AsyncGenerator<Lines, void, undefined> 
   const stop = new AbortController()
   const abort = () => stop.abort()
   const asked = settings.timeoutSeconds ?? 0
-  const timeoutMs =
+  const wantedMs =
     asked > 0 ? Math.min(asked * 1000, MAX_TIMEOUT_MS) : MIN_TIMEOUT_MS * (1 + context.ports.random.next())
+  const timeoutMs = Math.min(wantedMs, at.request.hold?.ms ?? wantedMs)
   const endsAt = context.ports.clock.now() + timeoutMs
   const timer = context.ports.clock.after(timeoutMs, abort)
   at.request.signal?.addEventListener('abort', abort, { once: true })
   if (at.request.signal?.aborted === true) abort()
   try {
-    const from = yield* initial(watcher)
-    yield* follow(watcher, { from, signal: stop.signal, endsAt })
+    const state = initial(watcher)
+    let told = false
+    let step = await state.next()
+    for (; step.done !== true; step = await state.next()) {
+      told = true
+      yield step.value
+    }
+    const from = step.value
+    // Twice for whoever asked for the state's end: a watch that ends with nothing after it looks broken to client-go.
+    if (told && at.request.hold?.untilEvents === true) yield* lastBookmark(watcher, from)
+    else if (settings.untilNow) yield* catchUp(watcher, from, stop.signal)
+    else yield* follow(watcher, { from, signal: stop.signal, endsAt })
   } catch (error) {
     if (stop.signal.aborted) return
     if (!(error instanceof ApiError)) context.ports.log.error({ error }, 'a watch failed')
-    yield [errorLine(error instanceof ApiError ? error : internalError(error))]
+    yield [watcher.view.error(error instanceof ApiError ? error : internalError(error))]
   } finally {
     timer.cancel()
     at.request.signal?.removeEventListener('abort', abort)
@@ -80,40 +102,92 @@ async function* initial(watcher: Watcher): AsyncGenerator<Lines, number, undefin
   const { entries, version } = await context.store.list(at.kind.storage, { ...selection.store, ...least })
   const added = entries.map((entry) => view.line('ADDED', entry))
   if (initialEvents === true && settings.bookmarks) added.push(view.bookmark(version, { [INITIAL_EVENTS_END]: 'true' }))
+  // A part of a state is of no use to anybody.
+  if (fitting(added, at.request.hold) < added.length) throw tooMuch()
   if (added.length > 0) yield added
   return version
 }
 
 async function* follow(
-  { at, context, settings, selection, view }: Watcher,
+  watcher: Watcher,
   { from, signal, endsAt }: { from: number; signal: AbortSignal; endsAt: number }
 ): AsyncGenerator<Lines, void, undefined> {
+  const { at, context, settings, selection, view } = watcher
+  const { hold } = at.request
   const { prefix } = selection.store
   const changes = context.store.watch(at.kind.storage, { from, signal, ...(prefix === undefined ? {} : { prefix }) })
-  if (!settings.bookmarks) {
-    for await (const events of changes) {
-      const batch = linesOf(events, selection, view)
-      if (batch.length > 0) yield batch
+  // The one before the end would be followed by that at the end.
+  const until = hold === undefined ? endsAt : Number.POSITIVE_INFINITY
+  const told = settings.bookmarks ? withBookmarks(changes, { context, signal, endsAt: until }) : changes
+  let last = from
+  for await (const events of told) {
+    if (typeof events === 'number') {
+      yield [view.bookmark(events)]
+      continue
     }
-    return
+    const batch = linesOf(events, selection, view)
+    const fits = fitting(batch, hold)
+    if (fits > 0) yield fits === batch.length ? batch : batch.slice(0, fits)
+    // What did not fit follows the last line's own version.
+    if (fits < batch.length) return
+    last = events.at(-1)?.version ?? last
+    if (batch.length > 0 && hold?.untilEvents === true) break
   }
-  for await (const events of withBookmarks(changes, { context, signal, endsAt })) {
-    const batch = events === undefined ? [view.bookmark(changes.position)] : linesOf(events, selection, view)
-    if (batch.length > 0) yield batch
-  }
+  if (hold !== undefined) yield* lastBookmark(watcher, Math.max(last, changes.position))
 }
 
-/** The changes; undefined whenever it is time for a bookmark. */
+/** Of a watch that its transport ends: everything up to `version` was told. */
+async function* lastBookmark({ at, settings, view }: Watcher, version: number): AsyncGenerator<Lines, void, undefined> {
+  if (settings.bookmarks && at.request.signal?.aborted !== true) yield [view.bookmark(version)]
+}
+
+/** How many of the lines the transport can carry: one at least. */
+function fitting(lines: Lines, hold: Hold | undefined): number {
+  if (hold?.maxBytes === undefined) return lines.length
+  let size = 0
+  const end = lines.findIndex((line) => {
+    size += line.bytes().length
+    return size > (hold.maxBytes ?? size)
+  })
+  return end < 0 ? lines.length : Math.max(1, end)
+}
+
+function tooMuch(): ApiError {
+  return new ApiError(
+    'RequestEntityTooLarge',
+    'the state that this watch begins with is larger than an answer can be here: list it in pages (limit), and watch from the version of the list'
+  )
+}
+
+/** For clients who are told by other means that there is something new, and hold no stream meanwhile. */
+async function* catchUp(
+  { at, context, selection, view }: Watcher,
+  from: number,
+  signal: AbortSignal
+): AsyncGenerator<Lines, void, undefined> {
+  const { prefix } = selection.store
+  const until = await context.store.version(at.kind.storage)
+  const scope = prefix === undefined ? {} : { prefix }
+  const changes = context.store.watch(at.kind.storage, { from, until, signal, ...scope })
+  for await (const events of changes) {
+    const batch = linesOf(events, selection, view)
+    if (batch.length > 0) yield batch
+  }
+  if (!signal.aborted) yield [view.bookmark(changes.position, { [CAUGHT_UP]: 'true' })]
+}
+
+/** The changes; when it is time for a bookmark, the version that it may name. */
 async function* withBookmarks(
   changes: StoreWatch,
   { context, signal, endsAt }: { context: ApiContext; signal: AbortSignal; endsAt: number }
-): AsyncGenerator<readonly StoreEvent[] | undefined, void, undefined> {
+): AsyncGenerator<readonly StoreEvent[] | number, void, undefined> {
   const { clock, random } = context.ports
   const iterator = changes[Symbol.asyncIterator]()
   let wake = () => {}
-  let due = false
+  let due: number | undefined
+  // Read here and not later: when the next events are about to come, the position is already behind them.
   const ring = () => {
-    due = true
+    due = changes.position
     wake()
   }
   const nextTimer = () => {
@@ -124,6 +198,7 @@ async function* withBookmarks(
   let timer = nextTimer()
   try {
     while (!signal.aborted) {
+      if (due !== undefined) due = changes.position
       let result: IteratorResult<readonly StoreEvent[], unknown> | undefined
       let failure: { readonly error: unknown } | undefined
       iterator.next().then(
@@ -137,15 +212,16 @@ async function* withBookmarks(
         }
       )
       while (result === undefined && failure === undefined) {
-        if (!due) {
+        if (due === undefined) {
           await new Promise<void>((resolve) => {
             wake = resolve
           })
         }
-        if (!due) continue
-        due = false
+        if (due === undefined) continue
+        const version = due
+        due = undefined
         timer = nextTimer()
-        if (result === undefined && failure === undefined) yield undefined
+        if (result === undefined && failure === undefined) yield version
       }
       if (failure !== undefined) throw failure.error
       if (result === undefined || result.done === true) return
@@ -179,134 +255,4 @@ function selectedLine(event: StoreEvent, matches: (object: KubeObject) => boolea
   const is = matches(entry.value)
   if (is) return view.line(was ? 'MODIFIED' : 'ADDED', entry)
   return was && previous !== undefined ? view.left(entry, previous) : undefined
-}
-
-// --- lines
-
-interface ViewOptions {
-  readonly shape: Shape
-  readonly include: IncludeObject
-  readonly now: () => number
-}
-
-/** Lines of one version, by form and type. They live as long as the version does. */
-const shared = new WeakMap<Entry, Map<string, WatchLine>>()
-
-/** How one watcher sees objects. */
-class View {
-  private readonly kind: Kind
-  private readonly options: ViewOptions
-  private readonly form: string
-  private headers = true
-
-  constructor(kind: Kind, options: ViewOptions) {
-    this.kind = kind
-    this.options = options
-    this.form = options.shape === 'table' ? `table ${options.include}` : options.shape
-  }
-
-  line(type: Exclude<WatchEventType, 'BOOKMARK' | 'ERROR'>, entry: Entry): WatchLine {
-    if (this.options.shape === 'whole') {
-      return remember(entry, type, () => new EntryLine(type, entry))
-    }
-    if (this.options.shape === 'table' && this.headers) {
-      this.headers = false
-      return new ObjectLine(type, this.transform(entry.value, false))
-    }
-    return remember(entry, `${type} ${this.form}`, () => new ObjectLine(type, this.transform(entry.value, true)))
-  }
-
-  /** A deletion as the selector sees it: the old object at the new version. */
-  left(entry: Entry, previous: Entry): WatchLine {
-    const make = () => {
-      const { value } = previous
-      const object = { ...value, metadata: { ...value.metadata, resourceVersion: String(entry.version) } }
-      return new ObjectLine('DELETED', this.transform(object, true))
-    }
-    return remember(entry, `LEFT ${this.form}`, make)
-  }
-
-  bookmark(version: number, annotations?: Record<string, string>): WatchLine {
-    const metadata = {
-      resourceVersion: String(version),
-      creationTimestamp: null as unknown as string,
-      ...(annotations === undefined ? {} : { annotations })
-    }
-    const object = { kind: this.kind.kind, apiVersion: apiVersionOf(this.kind), metadata }
-    return new ObjectLine('BOOKMARK', this.transform(object, true))
-  }
-
-  private transform(object: KubeObject, noHeaders: boolean): KubeObject {
-    const { shape, include, now } = this.options
-    switch (shape) {
-      case 'whole':
-        return object
-      case 'metadata':
-        return metadataOnly(object)
-      case 'table': {
-        const metadata = { resourceVersion: object.metadata.resourceVersion }
-        return table(this.kind, [object], { now: now(), include, noHeaders, metadata })
-      }
-    }
-  }
-}
-
-function remember(entry: Entry, key: string, make: () => WatchLine): WatchLine {
-  let lines = shared.get(entry)
-  if (lines === undefined) {
-    lines = new Map()
-    shared.set(entry, lines)
-  }
-  let line = lines.get(key)
-  if (line === undefined) {
-    line = make()
-    lines.set(key, line)
-  }
-  return line
-}
-
-const END = Buffer.from('}\n')
-
-/** A line around the stored bytes. They are joined for a moment only: kept, each version would be held twice. */
-class EntryLine implements WatchLine {
-  readonly type: WatchEventType
-  private readonly entry: Entry
-  private joined: WeakRef<Uint8Array> | undefined
-
-  constructor(type: WatchEventType, entry: Entry) {
-    this.type = type
-    this.entry = entry
-  }
-
-  get object(): KubeObject {
-    return this.entry.value
-  }
-
-  bytes(): Uint8Array {
-    const known = this.joined?.deref()
-    if (known !== undefined) return known
-    const bytes = Buffer.concat([Buffer.from(`{"type":"${this.type}","object":`), this.entry.bytes(), END])
-    this.joined = new WeakRef(bytes)
-    return bytes
-  }
-}
-
-class ObjectLine implements WatchLine {
-  readonly type: WatchEventType
-  readonly object: KubeObject
-  private made: Uint8Array | undefined
-
-  constructor(type: WatchEventType, object: KubeObject) {
-    this.type = type
-    this.object = object
-  }
-
-  bytes(): Uint8Array {
-    this.made ??= Buffer.from(`{"type":"${this.type}","object":${JSON.stringify(this.object)}}\n`)
-    return this.made
-  }
-}
-
-export function errorLine(error: ApiError): WatchLine {
-  return new ObjectLine('ERROR', error.toStatus() as unknown as KubeObject)
 }

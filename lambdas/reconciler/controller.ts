@@ -6,6 +6,22 @@ import type { ResourceRef } from '../../core/kinds/refs.ts'
 import type { RunResult } from '../../core/loop.ts'
 import type { Resource } from '../../core/object.ts'
 import type { Ports } from '../../core/ports.ts'
+import type { Tasks } from './fargate/tasks.ts'
+import type { Instances } from './nodes/instances.ts'
+import type { NodeSettings } from './nodes/offers.ts'
+
+/** Nodes on demand (controllers/node-provisioner.ts). */
+export interface NodeProvisioning {
+  readonly instances: Instances
+  readonly settings: NodeSettings
+}
+
+/** Pods as tasks (controllers/fargate.ts). */
+export interface FargateProvisioning {
+  readonly tasks: Tasks
+  /** Default "arm64". */
+  readonly arch?: 'arm64' | 'amd64'
+}
 
 /** A resource as discovery knows it. */
 export interface ServedKind extends ResourceRef<Resource> {
@@ -19,10 +35,24 @@ export interface ReconcilerConfig {
   readonly caCertificate: string
   /** Every resource that is served now, one version of each; the garbage collector and namespaces' deletion use it. */
   readonly kinds: () => readonly ServedKind[] | Promise<readonly ServedKind[]>
-  /** A node whose lease is not renewed for so long is not ready (--node-monitor-grace-period). Default 40,000 ms. */
+  /** The range that nodes get theirs from (--cluster-cidr with --allocate-node-cidrs). Default: nodes come with theirs. */
+  readonly podCIDR?: string
+  /**
+   * A node whose lease is not renewed for so long is not ready (--node-monitor-grace-period). Default: as long as the
+   * lease itself says (leaseDurationSeconds), or 40,000 ms.
+   */
   readonly nodeMonitorGraceMs?: number
   /** A node that never renewed a lease (--node-startup-grace-period). Default 60,000 ms. */
   readonly nodeStartupGraceMs?: number
+  /** Where nodes can be made on demand: the platform's instances, and what may be launched. */
+  readonly provisioning?: NodeProvisioning
+  /** Where pods can run as tasks. */
+  readonly fargate?: FargateProvisioning
+  /**
+   * Milliseconds since 1970 since when nodes could be heard: silence before it does not count. Default: when the
+   * controller was first asked. 0 where the API is always there, whichever process asks.
+   */
+  readonly nodesHeardSince?: number
   /** Finished pods beyond this number are deleted, oldest first (--terminated-pod-gc-threshold). Default 12,500. */
   readonly terminatedPodThreshold?: number
 }
@@ -57,9 +87,22 @@ export interface Controller {
   readonly workers?: number
   /** See LoopOptions. */
   readonly restRatio?: number
+  /**
+   * Two runs of one key at once would do its work twice (objects with generated names): where several processes run
+   * controllers, a key of this one runs under a lease.
+   */
+  readonly exclusive?: boolean
+  /**
+   * What to look at each minute though nothing changed: silence has no change. Where minutes ring, `again` of this
+   * controller's runs is not heeded, for it would cost a message for each key all the time.
+   */
+  readonly everyMinute?: (context: ControllerContext) => Promise<readonly string[]>
   /** By the store's resource ("pods"); "*" sees the changes of every resource. */
   readonly watches: Readonly<Record<string, KeyMap>>
-  /** What to reconcile when the program starts, whatever changed while it was not running. */
+  /**
+   * What to reconcile when the program starts, whatever changed while it was not running. On AWS no start is known: it
+   * is asked when the code is new, and once a day.
+   */
   readonly start: (context: ControllerContext) => Promise<readonly string[]>
   /** Brings the world closer to what the object of this key wants. Reads current state; is given no change. */
   readonly reconcile: (key: string, context: ControllerContext) => Promise<RunResult | undefined>

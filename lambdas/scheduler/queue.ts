@@ -26,6 +26,8 @@ interface Entry extends Queued {
   takenAt: number
   /** The pod has changed while it was taken. */
   changed: boolean
+  /** How often it could not be bound, though a node would take it. */
+  errors: number
   timer: Timer | undefined
 }
 
@@ -39,6 +41,8 @@ const MAX_BACKOFF_MS = 10_000
 /** A pod is tried again after this long even if nothing happened (podMaxInUnschedulablePodsDuration). */
 const MAX_WAIT_MS = 300_000
 const FLUSH_MS = 30_000
+/** A pod that could not be bound so often is not worth waiting for. */
+const MANY_ERRORS = 3
 
 export const SCHEDULER_NAME = 'default-scheduler'
 
@@ -138,6 +142,13 @@ export class SchedulingQueue {
     if (entry?.state === 'taken') this.later(entry, delayMs)
   }
 
+  /** As `again`, but for a failure that is the pod's own. */
+  erred(key: string, delayMs: number): void {
+    const entry = this.entries.get(key)
+    if (entry !== undefined) entry.errors++
+    this.again(key, delayMs)
+  }
+
   /** Something happened; `concerns` may spare pods that it cannot help. */
   wake(waker: Waker, concerns: (queued: Queued, wakers: ReadonlySet<Waker>) => boolean = () => true): void {
     this.lastWoken.set(waker, ++this.cycle)
@@ -147,6 +158,12 @@ export class SchedulingQueue {
       if (idle) this.activate(entry)
       else this.release(entry)
     }
+  }
+
+  /** Whether pods are to be tried now or soon, other than those that no node would take, or that fail each time. */
+  hasMore(): boolean {
+    for (const { state, errors } of this.entries.values()) if (state !== 'waiting' && errors < MANY_ERRORS) return true
+    return false
   }
 
   size(): { active: number; all: number } {
@@ -174,6 +191,7 @@ export class SchedulingQueue {
       failedAt: 0,
       takenAt: 0,
       changed: false,
+      errors: 0,
       timer: undefined
     }
     this.entries.set(key, entry)

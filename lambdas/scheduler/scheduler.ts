@@ -11,9 +11,10 @@ import type { Pod, PodCondition } from '../../core/kinds/types.ts'
 import { LEDGERS, type NodeLedger, nodeLedgers, requestedOf, shortages } from '../../core/ledger.ts'
 import { persist } from '../../core/loop.ts'
 import { type Ports, sleep, timestamp } from '../../core/ports.ts'
-import { type Queued, SchedulingQueue } from './queue.ts'
-import { candidateOf, type Failure, schedule } from './schedule.ts'
-import { SnapshotMaker } from './snapshot.ts'
+import type { Waker } from './plugins/plugin.ts'
+import { type Queued, SCHEDULER_NAME, SchedulingQueue } from './queue.ts'
+import { candidateOf, type Decision, type Failure, schedule } from './schedule.ts'
+import { type Snapshot, SnapshotMaker } from './snapshot.ts'
 import { asksNamespaces, type NamespaceLabels } from './terms.ts'
 
 export interface SchedulerOptions {
@@ -24,11 +25,18 @@ export interface SchedulerOptions {
   readonly ports: Ports
   /** Of the component "default-scheduler". */
   readonly recorder: EventRecorder
+  /**
+   * Says of a pod that no node would take only what it has not been told yet. Where each look is another process', all
+   * of them look at every pod that waits, and would repeat it each time. Default: each failure is an event.
+   */
+  readonly terse?: boolean
 }
 
 export interface Scheduler {
   /** Resolves when no pod can be tried now; some may wait for a better time. */
   idle(): Promise<void>
+  /** Resolves when all that can have a node has one: true; or when `signal` aborts, or nothing could be read: false. */
+  settled(signal: AbortSignal): Promise<boolean>
   /** Resolves when the last batch has ended. */
   stop(): Promise<void>
 }
@@ -45,6 +53,11 @@ const GATHER_MS = 3
 /** A pod that lost its place is tried again within this time, at random, so that rivals part. */
 const AGAIN_MS = 30
 const FAILED_MS = 1000
+const MANY_FAILURES = 3
+/** How often it is looked whether pods that lost their places are through, in milliseconds. */
+const SETTLE_MS = 10
+
+const NOTHING_HELPS: ReadonlySet<Waker> = new Set()
 
 export function startScheduler(options: SchedulerOptions): Scheduler {
   return new RunningScheduler(options)
@@ -59,6 +72,8 @@ class RunningScheduler implements Scheduler {
   private readonly unsubscribe: () => void
   private readonly started: Promise<void>
   private working: Promise<void> | undefined
+  /** In a row. */
+  private failedBatches = 0
 
   constructor(options: SchedulerOptions) {
     this.options = options
@@ -74,6 +89,17 @@ class RunningScheduler implements Scheduler {
     while (this.working !== undefined) await this.working
   }
 
+  async settled(signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.options.ports
+    const gone = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    while (!signal.aborted && this.failedBatches < MANY_FAILURES) {
+      await Promise.race([this.idle(), gone])
+      if (!signal.aborted && !this.queue.hasMore()) return true
+      await sleep(clock, SETTLE_MS, signal)
+    }
+    return false
+  }
+
   async stop(): Promise<void> {
     this.end.abort()
     this.unsubscribe()
@@ -84,7 +110,8 @@ class RunningScheduler implements Scheduler {
   /** Pods that waited before there was a scheduler. */
   private async begin(): Promise<void> {
     const { client, ports } = this.options
-    const found = await persist(ports, this.end.signal, () => client.list(pods, { fieldSelector: 'spec.nodeName=' }))
+    const index = { name: 'pending', value: SCHEDULER_NAME }
+    const found = await persist(ports, this.end.signal, () => client.list(pods, { index }))
     for (const pod of found?.value.items ?? []) this.queue.update(pod)
   }
 
@@ -128,7 +155,9 @@ class RunningScheduler implements Scheduler {
       if (taken.length === 0) return
       try {
         await this.batch(taken)
+        this.failedBatches = 0
       } catch (error) {
+        this.failedBatches++
         log.warn({ error: String(error), pods: taken.length }, 'pods could not be scheduled, trying again')
         for (const { key } of taken) this.queue.again(key, FAILED_MS)
       }
@@ -137,15 +166,15 @@ class RunningScheduler implements Scheduler {
   }
 
   private async batch(taken: readonly Queued[]): Promise<void> {
-    const { client, ports } = this.options
+    const { client } = this.options
     const ledgers = (await client.list(nodeLedgers)).items
     const namespaces = await this.namespaces(taken, ledgers)
     const snapshot = this.maker.snapshot(ledgers, namespaces)
     const binds = new Map<string, Queued[]>()
     const failures: { queued: Queued; failure: Failure }[] = []
     for (const [i, queued] of taken.entries()) {
-      const candidate = candidateOf(queued.pod)
-      const decision = schedule(candidate, { snapshot, namespaces, random: ports.random, rotation: this.rotation })
+      const decision = this.decide(queued, snapshot, namespaces)
+      if (decision === undefined) continue
       if ('failure' in decision) failures.push({ queued, failure: decision.failure })
       else binds.set(decision.node.name, [...(binds.get(decision.node.name) ?? []), queued])
       if (i % TURN === TURN - 1) await turn()
@@ -155,6 +184,18 @@ class RunningScheduler implements Scheduler {
       for (const queued of some) await this.bind(queued, node)
     })
     await inParallel(failures, ({ queued, failure }) => this.report(queued, failure))
+  }
+
+  /** A pod that cannot even be judged waits, and holds up no other. */
+  private decide(queued: Queued, snapshot: Snapshot, namespaces: NamespaceLabels): Decision | undefined {
+    const { random, log } = this.options.ports
+    try {
+      return schedule(candidateOf(queued.pod), { snapshot, namespaces, random, rotation: this.rotation })
+    } catch (error) {
+      log.error({ pod: queued.key, error: String(error) }, 'a pod could not be judged')
+      this.queue.failed(queued.key, NOTHING_HELPS)
+      return undefined
+    }
   }
 
   /** Labels of namespaces, read only where a term asks for them. */
@@ -185,7 +226,7 @@ class RunningScheduler implements Scheduler {
       if (isReason(error, 'NotFound')) return this.queue.remove(key)
       if (!isReason(error, 'Conflict')) {
         ports.log.warn({ pod: key, node, error: String(error) }, 'a pod could not be bound, trying again')
-        return this.queue.again(key, FAILED_MS)
+        return this.queue.erred(key, FAILED_MS)
       }
       await this.lost(key, pod)
     }
@@ -209,9 +250,10 @@ class RunningScheduler implements Scheduler {
   private async report({ key, pod }: Queued, { message, wakers }: Failure): Promise<void> {
     const { client, ports, recorder } = this.options
     this.queue.failed(key, wakers)
-    recorder.event(pod, 'Warning', 'FailedScheduling', message)
     const known = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled')
-    if (known?.status === 'False' && known.reason === 'Unschedulable' && known.message === message) return
+    const told = known?.status === 'False' && known.reason === 'Unschedulable' && known.message === message
+    if (!told || this.options.terse !== true) recorder.event(pod, 'Warning', 'FailedScheduling', message)
+    if (told) return
     const { namespace, name = '', generation } = pod.metadata
     const condition = {
       type: 'PodScheduled',
@@ -232,7 +274,7 @@ class RunningScheduler implements Scheduler {
 }
 
 /** Whether `ledger` lacks a pod of `other`, or it takes another amount now. */
-function lacksPodsOf(ledger: NodeLedger, other: NodeLedger | undefined): boolean {
+export function lacksPodsOf(ledger: NodeLedger, other: NodeLedger | undefined): boolean {
   if (other === undefined || ledger.pods === other.pods) return false
   for (const key in other.pods) {
     const [now, then] = [ledger.pods[key], other.pods[key]]

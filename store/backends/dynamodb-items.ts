@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import { type Counter, EMPTY_VERSION, type LogRecord, type StoredObject } from '../backend.ts'
 import { unpack } from './compression.ts'
@@ -7,12 +8,14 @@ import { unpack } from './compression.ts'
  *
  *     p                    s                  attributes
  *     RESOURCE             KEY                v version, a written at (ms); live: b JSON | c chunks; dead: d, x
- *     log#RESOURCE         VERSION            t type, k key, r replaced, a, x; b JSON | c chunks; q previous JSON | qc chunks
+ *     LOG#RESOURCE         VERSION            t type, k key, r replaced, a, x; b JSON | c chunks; q previous JSON | qc chunks
  *     chunk#RESOURCE       VERSION#I          b; x once its object was replaced. "VERSION#pI": of the previous JSON
  *     index#RESOURCE#TERM  KEY
  *     counter#RESOURCE     counter            n reserved, f checkpoint, a last reservation, t last store of f (ms)
  *     resources            RESOURCE
+ *     lease                NAME               h holder, u until (ms), x: a name held for a while, of no resource
  *
+ * LOG is "log", "own-log" or "quiet-log": the functions on the table's stream tell by it what concerns them.
  * VERSION has 16 digits and sorts as the number. JSON is packed (compression.ts). `x` is when DynamoDB may expire the
  * item, in seconds since 1970 (the table's TTL attribute); it does so within days, so readers look at `x` themselves.
  */
@@ -39,7 +42,24 @@ export function objectKey(resource: string, key: string): Key {
 }
 
 export function logKey(resource: string, version: number): Key {
-  return itemKey(`log#${resource}`, digits(version))
+  return itemKey(logPartition(resource), digits(version))
+}
+
+/** What changes often and means nothing to any controller: no function is woken for it. */
+const QUIET = new Set(['events', 'events.k8s.io/events', 'coordination.k8s.io/leases'])
+/** Wherry's own bookkeeping (node ledgers, addresses): not the controllers' business. */
+const OWN = 'internal.wherry.dev/'
+const LOG = /^(?:own-|quiet-)?log#(.+)$/
+
+export function logPartition(resource: string): string {
+  const log = QUIET.has(resource) ? 'quiet-log' : resource.startsWith(OWN) ? 'own-log' : 'log'
+  return `${log}#${resource}`
+}
+
+/** The record of the log that is kept under these keys; undefined: they are those of something else. */
+export function recordAt(p: string, s: string): { readonly resource: string; readonly version: number } | undefined {
+  const resource = LOG.exec(p)?.[1]
+  return resource === undefined || !/^\d{16}$/.test(s) ? undefined : { resource, version: Number(s) }
 }
 
 export function chunkKey(resource: string, chunk: string): Key {
@@ -59,6 +79,12 @@ export function counterKey(resource: string): Key {
 }
 
 export const RESOURCES = 'resources'
+
+/** Of a name of any length. */
+export function leaseKey(name: string): Key {
+  const long = Buffer.byteLength(name) > MAX_SORT
+  return itemKey('lease', long ? `sha256 ${createHash('sha256').update(name).digest('hex')}` : name)
+}
 
 function itemKey(p: string, s: string): Key {
   if (Buffer.byteLength(p) > MAX_PARTITION)

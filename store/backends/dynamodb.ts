@@ -11,10 +11,12 @@ import {
   type TransactionItem,
   type TransactionResult
 } from '../backend.ts'
+import { pack } from './compression.ts'
 import { Calls, type Query } from './dynamodb-calls.ts'
 import {
   type Body,
   bodyOf,
+  CHUNK_BYTES,
   chunkKey,
   chunkNames,
   counterKey,
@@ -130,9 +132,12 @@ export class DynamoBackend implements Backend {
    * number could use it (LONGEST_COMMIT_MS), and what is above the stored checkpoint may begin to expire.
    */
   async counter(resource: string): Promise<Counter> {
-    const { reserved, frontier, reservedAt } = this.noted(resource, await this.calls.get(counterKey(resource)))
-    const idle = reserved > frontier && this.ports.clock.now() - reservedAt >= this.keptMs / 2
-    return { reserved, frontier: idle ? reserved : frontier }
+    return this.read(resource, await this.calls.get(counterKey(resource)))
+  }
+
+  async counters(resources: readonly string[]): Promise<readonly Counter[]> {
+    const items = await this.calls.getMany(resources.map(counterKey))
+    return resources.map((resource, i) => this.read(resource, items[i]))
   }
 
   async advance(resource: string, frontier: number): Promise<void> {
@@ -163,6 +168,24 @@ export class DynamoBackend implements Backend {
       return { ok: false, reason, item, current: reason === 'object' ? current : undefined }
     }
     throw new Error('the chunks of an object changed again and again')
+  }
+
+  /** One write of one item: objects in chunks are left to `commit`. */
+  async refresh(
+    resource: string,
+    key: string,
+    { version, bytes }: { readonly version: number; readonly bytes: Uint8Array }
+  ): Promise<boolean> {
+    const packed = pack(bytes)
+    if (packed.length > CHUNK_BYTES) return false
+    const item = await this.calls.update(objectKey(resource, key), {
+      ReturnValues: 'NONE',
+      ReturnValuesOnConditionCheckFailure: 'NONE',
+      UpdateExpression: 'SET b = :b',
+      ConditionExpression: 'v = :v AND attribute_not_exists(d) AND attribute_not_exists(c)',
+      ExpressionAttributeValues: { ':b': { B: packed }, ':v': number(version) }
+    })
+    return !('refused' in item)
   }
 
   async fence(resource: string, version: number, at: number): Promise<boolean> {
@@ -309,6 +332,12 @@ export class DynamoBackend implements Backend {
       this.numbers.set(resource, numbers)
     }
     return numbers
+  }
+
+  private read(resource: string, item: Item | undefined): Counter {
+    const { reserved, frontier, reservedAt } = this.noted(resource, item)
+    const idle = reserved > frontier && this.ports.clock.now() - reservedAt >= this.keptMs / 2
+    return { reserved, frontier: idle ? reserved : frontier }
   }
 
   private noted(resource: string, item: Item | undefined): ReturnType<typeof counterOf> {

@@ -55,7 +55,7 @@ export class LmdbBackend implements Backend {
   private readonly objects: Table
   private readonly tombstones: Table
   private readonly log: Table
-  private readonly counters: Table
+  private readonly sequences: Table
   private readonly terms: Table
   private readonly numbers = new Map<string, Numbers>()
   private readonly queue = new WriteQueue<Batch>(MAX_BATCH, async (operations) => await this.writeBatch(operations))
@@ -97,7 +97,7 @@ export class LmdbBackend implements Backend {
     this.objects = table('objects')
     this.tombstones = table('tombstones')
     this.log = table('log')
-    this.counters = table('counters')
+    this.sequences = table('counters')
     this.terms = table('terms')
   }
 
@@ -118,6 +118,10 @@ export class LmdbBackend implements Backend {
   async counter(resource: string): Promise<Counter> {
     const { reserved, frontier } = this.numbersOf(resource)
     return { reserved, frontier }
+  }
+
+  async counters(resources: readonly string[]): Promise<readonly Counter[]> {
+    return await Promise.all(resources.map((resource) => this.counter(resource)))
   }
 
   /** Saved with the next batch. */
@@ -215,7 +219,7 @@ export class LmdbBackend implements Backend {
   }
 
   async resources(): Promise<readonly string[]> {
-    const names = new Set(this.counters.getKeys())
+    const names = new Set(this.sequences.getKeys())
     for (const [name, { used }] of this.numbers) if (used > EMPTY_VERSION) names.add(name)
     return [...names]
   }
@@ -343,7 +347,7 @@ export class LmdbBackend implements Backend {
           if (numbers.saved) continue
           numbers.saved = true
           unsaved.push([resource, numbers])
-          void this.counters.put(resource, encodeCounter(numbers.used, numbers.frontier))
+          void this.sequences.put(resource, encodeCounter(numbers.used, numbers.frontier))
         }
       })
     } catch (error) {
@@ -359,7 +363,7 @@ export class LmdbBackend implements Backend {
   private numbersOf(resource: string): Numbers {
     let numbers = this.numbers.get(resource)
     if (numbers === undefined) {
-      const value = this.counters.get(resource)
+      const value = this.sequences.get(resource)
       const [used, frontier] =
         value === undefined ? [EMPTY_VERSION, EMPTY_VERSION] : [value.readDoubleLE(0), value.readDoubleLE(8)]
       numbers = { reserved: used, used, frontier, saved: true }

@@ -54,6 +54,10 @@ export class MemoryBackend implements Backend {
     return { reserved, frontier }
   }
 
+  async counters(resources: readonly string[]): Promise<readonly Counter[]> {
+    return await Promise.all(resources.map((resource) => this.counter(resource)))
+  }
+
   async advance(resource: string, frontier: number): Promise<void> {
     const of = this.of(resource)
     of.frontier = Math.max(of.frontier, frontier)
@@ -73,6 +77,18 @@ export class MemoryBackend implements Backend {
     if (refused !== undefined) return refused
     for (const item of items) this.apply(item)
     return { ok: true }
+  }
+
+  async refresh(
+    resource: string,
+    key: string,
+    { version, bytes }: { readonly version: number; readonly bytes: Uint8Array }
+  ): Promise<boolean> {
+    const { live } = this.of(resource)
+    const object = live.get(key)
+    if (object?.version !== version) return false
+    live.set(key, { ...object, bytes })
+    return true
   }
 
   async fence(resource: string, version: number, at: number): Promise<boolean> {

@@ -8,6 +8,11 @@ export const call = fc.oneof(
   fc.record({ call: fc.constant('reserve' as const), count: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ call: fc.constant('fence' as const), version: fc.integer({ min: 1, max: 30 }) }),
   fc.record({ call: fc.constant('advance' as const), version: fc.integer({ min: 0, max: 30 }) }),
+  fc.record({
+    call: fc.constant('refresh' as const),
+    key: fc.constantFrom(...KEYS),
+    expected: fc.constantFrom<'right' | 1 | 2>('right', 'right', 1, 2)
+  }),
   fc.record({ call: fc.constant('trim' as const), before: fc.integer({ min: 0, max: 40 }) }),
   fc.record({
     call: fc.constant('commit' as const),
@@ -30,6 +35,7 @@ export async function make(backend: Backend, step: BackendCall, at: number): Pro
   if (step.call === 'reserve') return await backend.reserve('r', step.count, 0)
   if (step.call === 'advance') return await backend.advance('r', step.version)
   if (step.call === 'trim') return await backend.trim('r', step.before, 1_000)
+  if (step.call === 'refresh') return await refresh(backend, step, at)
   const { frontier } = await backend.counter('r')
   if (step.call === 'fence') {
     return step.version <= frontier ? 'skipped: resolved' : await backend.fence('r', step.version, at)
@@ -57,6 +63,17 @@ export async function make(backend: Backend, step: BackendCall, at: number): Pro
     items.push({ resource: 'r', expected: replaced, record, added: remove ? [] : [term], removed })
   }
   return await backend.commit(items)
+}
+
+async function refresh(
+  backend: Backend,
+  { key, expected }: { key: string; expected: 'right' | 1 | 2 },
+  at: number
+): Promise<unknown> {
+  if (backend.refresh === undefined) return 'skipped: it has none'
+  const held = await backend.get('r', key)
+  const version = expected === 'right' ? (held?.version ?? 1) : expected
+  return await backend.refresh('r', key, { version, bytes: Buffer.from(JSON.stringify({ key, version, at })) })
 }
 
 /** Everything that the contract lets one see. */

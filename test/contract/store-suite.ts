@@ -114,8 +114,9 @@ export function storeSuite(fixture: Fixture): void {
   })
   describe('commit', () => commitCases(() => bench))
   describe('list', () => listCases(() => bench))
+  describe('refresh', () => refreshCases(() => bench))
   describe('watch', () => watchCases(() => bench, fixture.many ?? 2_500))
-  describe('retention', () => retentionCases(() => bench))
+  describe('retention', () => retentionCases(() => bench, fixture.many ?? 2_500))
 }
 
 function commitCases(bench: () => Bench): void {
@@ -243,6 +244,23 @@ function commitCases(bench: () => Bench): void {
     ])
   })
 
+  test('tells what happened at numbers, in order, each once; not what is no change', async () => {
+    const b = bench()
+    for (const n of [1, 2]) await b.put('a/x', { n })
+    const [fenced] = [await b.backend.reserve('pods', 1, 0)]
+    await b.backend.fence('pods', fenced, b.clock.now())
+    await b.remove('a/x')
+    const changes = await b.store.changes('pods', [5, 3, 2, 4, 3, 99])
+    const short = changes.map(({ type, key, object, previous }) => [type, key, object.n, previous?.n])
+    expect(short).toEqual([
+      ['created', 'a/x', 1, undefined],
+      ['updated', 'a/x', 2, 1],
+      ['deleted', 'a/x', 2, 2]
+    ])
+    expect(await b.store.changes('pods', [4, 99])).toEqual([])
+    expect((await b.store.changes('pods', [3])).map(({ previous }) => previous?.n)).toEqual([1])
+  })
+
   test('tells the history of an object, newest first', async () => {
     const b = bench()
     for (const n of [1, 2, 3]) await b.put('a/x', { n })
@@ -257,6 +275,55 @@ function commitCases(bench: () => Bench): void {
     ])
     expect(history.map(({ entry }) => entry.value.n)).toEqual([3, 3, 2, 1])
     expect(await b.store.history('pods', 'a/none')).toEqual([])
+  })
+}
+
+function refreshCases(bench: () => Bench): void {
+  /** Whether the backend can do it; the one process of an exclusive one commits for less. */
+  const refreshes = () => !bench().backend.exclusive && bench().backend.refresh !== undefined
+
+  test('replaces an object at the version that it has, or is declined', async () => {
+    const b = bench()
+    const first = await b.put('a/x', { n: 1 })
+    const result = await b.store.refresh(first, b.object('a/x', { n: 2 }))
+    expect(result?.version).toBe(refreshes() ? first.version : undefined)
+    const now = refreshes() ? 2 : 1
+    const found = await b.store.get('pods', 'a/x')
+    expect([found?.version, found?.value.n, found?.value.metadata.resourceVersion]).toEqual([2, now, '2'])
+    expect((await b.list()).entries.map(({ value, version }) => [value.n, version])).toEqual([[now, 2]])
+    const other = new Store({ backend: b.backend, ports: manualPorts(b.clock), indexes })
+    expect((await other.get('pods', 'a/x'))?.value.n).toBe(now)
+    // Nobody is told, no number is used, and whoever holds the version may write on.
+    expect(await passing(b.clock, b.store.version('pods'))).toBe(2)
+    expect((await b.put('a/x', { n: 3 })).version).toBe(3)
+    expect(told(await b.events(2, { from: 1 }))).toEqual(['created a/x@2', 'updated a/x@3 was 2'])
+    expect((await b.list({ exact: 2 })).entries.map(({ value }) => value.n)).toEqual([1])
+  })
+
+  test('is refused where the object has moved on, was deleted or made anew', async () => {
+    const b = bench()
+    const first = await b.put('a/x', { n: 1 })
+    await b.put('a/x', { n: 2 })
+    expect(await b.store.refresh(first, b.object('a/x', { n: 9 }))).toBeUndefined()
+    expect((await b.store.get('pods', 'a/x'))?.value.n).toBe(2)
+    const second = (await b.store.get('pods', 'a/x')) as Entry
+    await b.remove('a/x')
+    expect(await b.store.refresh(second, b.object('a/x', { n: 9 }))).toBeUndefined()
+    expect(await b.store.get('pods', 'a/x')).toBeUndefined()
+    await b.put('a/x', { n: 4 })
+    expect(await b.store.refresh(second, b.object('a/x', { n: 9 }))).toBeUndefined()
+    expect(await b.keys()).toBe('a/x')
+    expect((await b.store.get('pods', 'a/x'))?.value.n).toBe(4)
+  })
+
+  test('one of a refresh and a commit of the same version comes first, and both keep what they promise', async () => {
+    const b = bench()
+    const first = await b.put('a/x', { n: 1 })
+    const write = { resource: 'pods', key: 'a/x', expected: 2, object: b.object('a/x', { n: 3 }) }
+    const both = Promise.all([b.store.commit([write]), b.store.refresh(first, b.object('a/x', { n: 2 }))])
+    const [committed] = await passing(b.clock, both)
+    expect(committed.ok).toBe(true)
+    expect((await b.store.get('pods', 'a/x'))?.value.n).toBe(3)
   })
 }
 
@@ -418,6 +485,21 @@ function watchCases(bench: () => Bench, many: number): void {
     expect(await passing(b.clock, read())).toBe(2)
   })
 
+  test('ends when all up to a version was told, also where it shows nothing of it', async () => {
+    const b = bench()
+    const signal = new AbortController().signal
+    for (const key of ['a/x', 'b/x', 'b/y']) await b.put(key)
+    const read = async (from: number, prefix: string) => {
+      const watch = b.store.watch('pods', { from, prefix, until: 4, signal })
+      const seen: StoreEvent[] = []
+      for await (const events of watch) seen.push(...events)
+      return [names(seen.map(({ entry }) => entry)), watch.position]
+    }
+    expect(await passing(b.clock, read(0, ''))).toEqual(['a/x b/x b/y', 4])
+    expect(await passing(b.clock, read(2, 'a/'))).toEqual(['', 4])
+    expect(await passing(b.clock, read(4, ''))).toEqual(['', 4])
+  })
+
   test('tells how far it has got, also past what it does not show', async () => {
     const b = bench()
     const stop = new AbortController()
@@ -456,7 +538,17 @@ function watchCases(bench: () => Bench, many: number): void {
   })
 }
 
-function retentionCases(bench: () => Bench): void {
+function retentionCases(bench: () => Bench, many: number): void {
+  test('tells a watch that comes long after all of its log was forgotten', async () => {
+    const b = bench()
+    const keys = Array.from({ length: many }, (_, n) => `a/${n}`)
+    const commits = keys.map((key) => b.store.commit([{ resource: 'pods', key, expected: 0, object: b.object(key) }]))
+    await passing(b.clock, Promise.all(commits))
+    await b.trim()
+    await b.put('a/x')
+    await expect(b.events(1, { from: 2 })).rejects.toMatchObject({ reason: 'Expired', code: 410 })
+  })
+
   test('forgets the log after its time, keeps the objects, and says so', async () => {
     const b = bench()
     for (const key of ['a/x', 'a/y', 'a/z']) await b.put(key)

@@ -3,12 +3,18 @@ import { type AddressOptions, addressEffect } from '../addresses.ts'
 import type { RbacAuthorizer } from '../authz.ts'
 import { quotaEffect } from '../quota-effect.ts'
 import type { AdmissionPlugin, Effect } from '../types.ts'
+import { appArmorFields } from './app-armor.ts'
 import { certificateAdmission } from './certificates.ts'
+import { claimResize } from './claim-resize.ts'
+import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
+import { fargateToleration } from './fargate.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
+import { podSecurity } from './pod-security/plugin.ts'
+import { podTopologyLabels } from './pod-topology-labels.ts'
 import { podPriority } from './priority.ts'
 import { rbacEscalation } from './rbac-escalation.ts'
 import { resourceQuota } from './resource-quota.ts'
@@ -29,12 +35,18 @@ export function admissionPlugins(options: AdmissionOptions): readonly AdmissionP
     serviceAccount,
     nodeRestriction,
     taintNodesByCondition,
+    podSecurity,
     podPriority,
     defaultTolerationSeconds,
+    fargateToleration,
+    defaultStorageClass,
     storageProtection,
+    claimResize,
     runtimeClass,
     certificateAdmission(options.authorizer),
-    defaultStorageClass,
+    defaultIngressClass,
+    podTopologyLabels,
+    appArmorFields,
     serviceAddresses(options),
     rbacEscalation(options.authorizer),
     // The last, so that nothing is counted that others refuse.

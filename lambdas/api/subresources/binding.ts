@@ -6,6 +6,7 @@ import type { Binding, PodCondition, PodSpec, PodStatus } from '../../../core/ki
 import type { KubeObject } from '../../../core/object.ts'
 import { timestamp } from '../../../core/ports.ts'
 import { decode } from '../../../core/validate.ts'
+import { admit } from '../admit.ts'
 import { success, valueAnswer, warningHeader } from '../answers.ts'
 import { bodyOf, readObject } from '../body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from '../commit.ts'
@@ -28,7 +29,11 @@ export async function binding(at: ResourceRequest, context: ApiContext): Promise
   const name = at.name ?? object.metadata.name ?? ''
   if (object.metadata.name !== name) throw badRequest('name in URL does not match name in Binding object')
   const bound = object as unknown as Binding
+  const what = { operation: 'CREATE', name, object, old: undefined, dryRun: options.dryRun } as const
+  const on = { ...at, name, subresource: 'binding' }
+  await admit('mutate', on, { context, what })
   checkTarget(bound)
+  await admit('validate', on, { context, what })
   const key = storeKey({ ...at, name })
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const old = await context.store.get(kind.storage, key)

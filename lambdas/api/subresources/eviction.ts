@@ -5,6 +5,7 @@ import type { Pod } from '../../../core/kinds/types.ts'
 import { timestamp } from '../../../core/ports.ts'
 import { decode } from '../../../core/validate.ts'
 import type { Entry } from '../../../store/store.ts'
+import { admit } from '../admit.ts'
 import { success, valueAnswer, warningHeader } from '../answers.ts'
 import { bodyOf, readObject } from '../body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from '../commit.ts'
@@ -33,7 +34,12 @@ export async function eviction(at: ResourceRequest, context: ApiContext): Promis
   ensureNamespace(object.metadata, at.namespace)
   if (object.metadata.name !== at.name) throw badRequest('name in URL does not match name in Eviction object')
   const asked = deleteSettings((object.deleteOptions ?? {}) as Record<string, unknown>, at.request.query)
-  const refusal = await evict(at, context, { ...asked, dryRun: asked.dryRun || options.dryRun })
+  const dryRun = asked.dryRun || options.dryRun
+  const what = { operation: 'CREATE', name: at.name, object, old: undefined, dryRun } as const
+  await admit('mutate', at, { context, what })
+  await admit('validate', at, { context, what })
+  // What follows is asked by nobody else: the pod's deletion is not admitted again.
+  const refusal = await evict(at, { ...context, admission: [] }, { ...asked, dryRun })
   return refusal ?? valueAnswer(201, success(201), warningHeader(warnings))
 }
 

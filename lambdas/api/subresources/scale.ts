@@ -9,6 +9,7 @@ import { type Entries, NOTHING_IGNORED, trackUpdate, type Writer } from '../../.
 import { namedType, type Type } from '../../../core/merge/types.ts'
 import type { KubeObject } from '../../../core/object.ts'
 import { decode } from '../../../core/validate.ts'
+import { admit } from '../admit.ts'
 import { valueAnswer, warningHeader } from '../answers.ts'
 import { bodyOf, readObject } from '../body.ts'
 import { copyJson } from '../copy.ts'
@@ -110,25 +111,36 @@ export interface ScaleChange {
 export async function changeScale(at: ResourceRequest, context: ApiContext, how: ScaleChange): Promise<ApiResponse> {
   const { paths } = how
   const path = wholePath(at.kind)
-  const payload = await changeObject(at, context, {
-    path: { ...path, validate: () => [] },
-    dryRun: how.dryRun,
-    tracked: true,
-    produce: async ({ value: old }) => {
-      const asked = await how.next(old)
-      const replicas = ((asked.spec ?? {}) as { replicas?: number }).replicas ?? 0
-      checkReplicas(at.name ?? '', replicas)
-      checkUid(asked, { kind: at.kind, key: storeKey(at), uid: old.metadata.uid ?? '' })
-      const { managedFields: stored = [], ...rest } = old.metadata
-      const metadata = { ...rest, resourceVersion: asked.metadata.resourceVersion ?? '' }
-      const next = withField(copyJson({ ...old, metadata }), paths.specReplicas, replicas)
-      const owners =
-        how.owners === true ? asked.metadata.managedFields : ownersAfter(at, context, { old, asked, paths })
-      const of = { path: paths.specReplicas, apiVersion: apiVersionOf(at.kind) }
-      setEntries(next, stored.length === 0 ? stored : entriesOfParent(stored, owners ?? [], of))
-      return next
+  const admitted = (phase: 'mutate' | 'validate', object: KubeObject, old: KubeObject) => {
+    const what = { operation: 'UPDATE', name: at.name, object, old: scaleOf(old, paths) as KubeObject } as const
+    return admit(phase, at, { context, what: { ...what, dryRun: how.dryRun } })
+  }
+  // Admission sees the Scale, not what it scales.
+  const payload = await changeObject(
+    at,
+    { ...context, admission: [] },
+    {
+      path: { ...path, validate: () => [] },
+      dryRun: how.dryRun,
+      tracked: true,
+      produce: async ({ value: old }) => {
+        const asked = await how.next(old)
+        await admitted('mutate', asked, old)
+        const replicas = ((asked.spec ?? {}) as { replicas?: number }).replicas ?? 0
+        checkReplicas(at.name ?? '', replicas)
+        await admitted('validate', asked, old)
+        checkUid(asked, { kind: at.kind, key: storeKey(at), uid: old.metadata.uid ?? '' })
+        const { managedFields: stored = [], ...rest } = old.metadata
+        const metadata = { ...rest, resourceVersion: asked.metadata.resourceVersion ?? '' }
+        const next = withField(copyJson({ ...old, metadata }), paths.specReplicas, replicas)
+        const owners =
+          how.owners === true ? asked.metadata.managedFields : ownersAfter(at, context, { old, asked, paths })
+        const of = { path: paths.specReplicas, apiVersion: apiVersionOf(at.kind) }
+        setEntries(next, stored.length === 0 ? stored : entriesOfParent(stored, owners ?? [], of))
+        return next
+      }
     }
-  })
+  )
   return valueAnswer(200, scaleOf(payload.value as KubeObject, paths), warningHeader(how.warnings()))
 }
 

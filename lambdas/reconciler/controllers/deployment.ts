@@ -30,6 +30,7 @@ const ORPHANS = 'orphans:'
 export function deploymentController(): Controller {
   return {
     name: 'deployment-controller',
+    exclusive: true,
     restRatio: 2,
     watches: { 'apps/deployments': ownKeys, 'apps/replicasets': replicaSetKeys },
     start: async ({ client }) => {

@@ -14,6 +14,7 @@ const NODE_RETRY_MS = 1000
 export function endpointSliceController(): Controller {
   return {
     name: 'endpointslice-controller',
+    exclusive: true,
     restRatio: 5,
     watches: {
       services: ownKeys,

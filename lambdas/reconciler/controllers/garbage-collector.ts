@@ -2,7 +2,7 @@
  * Deletes what has lost its owners (pkg/controller/garbagecollector). There is no graph in memory: an index of the
  * store finds an object's dependents, and each object is judged by what its owners are now.
  *
- * Keys: "object STORAGE KEY" judges one object; "gone UID" has the dependents of a deleted one judged; "owner GROUP
+ * Keys: "object STORAGE KEY" judges one object; "gone UID NAMESPACE" has the dependents of a deleted one judged; "owner GROUP
  * KIND NAMESPACE NAME" has an owner judged that may wait for the dependent which just went.
  */
 import { isReason } from '../../../core/errors.ts'
@@ -103,7 +103,7 @@ function keysOf({ type, resource, key, object, previous }: Change, { hints, comp
   const keys: string[] = []
   if (type === 'deleted') {
     const { uid = '' } = object.metadata
-    if (!complete || hints.has(uid)) keys.push(`gone ${uid}`)
+    if (!complete || hints.has(uid)) keys.push(`gone ${uid} ${object.metadata.namespace ?? ''}`)
     for (const reference of object.metadata.ownerReferences ?? []) keys.push(ownerKey(reference, object))
     return keys
   }
@@ -123,7 +123,9 @@ async function reconcile(key: string, context: ControllerContext, memory: Memory
   const kinds = collected(await context.config.kinds())
   const [what, first = '', second = '', third = '', fourth = ''] = key.split(' ')
   if (what === 'gone') {
-    for (const { kind, object } of await dependentsOf(first, kinds, { context, memory }))
+    // A namespaced object owns nothing outside of its namespace.
+    const owned = second === '' ? kinds : kinds.filter(({ namespaced }) => namespaced)
+    for (const { kind, object } of await dependentsOf(first, owned, { context, memory }))
       context.enqueue(objectKey(kind.storage, keyOf(object.metadata)))
     memory.hints.delete(first)
   } else if (what === 'owner') {
@@ -150,12 +152,13 @@ interface Tools {
 async function dependentsOf(uid: string, kinds: readonly ServedKind[], { context, memory }: Tools): Promise<Found[]> {
   const hinted = memory.complete ? (memory.hints.get(uid) ?? new Set()) : undefined
   const asked = hinted === undefined ? kinds : kinds.filter(({ storage }) => hinted.has(storage))
-  const found: Found[] = []
-  for (const kind of asked) {
-    const { items } = await context.client.list(kind, { index: { name: 'owner', value: uid } })
-    for (const object of items) found.push({ kind, object })
-  }
-  return found
+  const found = await Promise.all(
+    asked.map(async (kind) => {
+      const { items } = await context.client.list(kind, { index: { name: 'owner', value: uid } })
+      return items.map((object) => ({ kind, object }))
+    })
+  )
+  return found.flat()
 }
 
 async function wakeOwner(

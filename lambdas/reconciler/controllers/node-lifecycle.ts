@@ -1,7 +1,7 @@
 /** Notices nodes that are no longer heard from, and says so in their conditions, taints and pods (pkg/controller/nodelifecycle). */
 import { isReason } from '../../../core/errors.ts'
 import { leases, nodes, pods } from '../../../core/kinds/refs.ts'
-import type { Node, ObjectReference } from '../../../core/kinds/types.ts'
+import type { Lease, Node, ObjectReference } from '../../../core/kinds/types.ts'
 import type { RunResult } from '../../../core/loop.ts'
 import { timestamp } from '../../../core/ports.ts'
 import type { Controller, ControllerContext, KeyMap } from '../controller.ts'
@@ -21,30 +21,53 @@ const GATHER_MS = 100
 const GRACE_MS = 40_000
 const STARTUP_GRACE_MS = 60_000
 
-export interface NodeLifecycleOptions {
-  /**
-   * Milliseconds since 1970 since when somebody has listened without a break. Default: when the controller was first
-   * asked, so that a control plane that was down for an hour does not take all nodes for lost.
-   */
-  readonly since?: number
-}
-
-export function nodeLifecycleController(options: NodeLifecycleOptions = {}): Controller {
-  let { since } = options
+export function nodeLifecycleController(): Controller {
+  // A control plane that was down for an hour must not take all nodes for lost.
+  let since: number | undefined
+  const heardSince = ({ config, ports }: ControllerContext): number => {
+    since ??= config.nodesHeardSince ?? ports.clock.now()
+    return since
+  }
   return {
     name: 'node-controller',
     watches: { nodes: nodeKeys },
-    start: ({ client, ports }) => {
-      since ??= ports.clock.now()
-      return keysOfAll(client, nodes)
+    start: (context) => {
+      heardSince(context)
+      return keysOfAll(context.client, nodes)
     },
+    everyMinute: (context) => silentNodes(heardSince(context), context),
     reconcile: async (key, context) => {
-      since ??= context.ports.clock.now()
-      if (key !== ALL_LOST) return await reconcile(key, since, context)
+      if (key !== ALL_LOST) return await reconcile(key, heardSince(context), context)
       const { items } = await context.client.list(nodes)
       for (const node of items) if (!isNodeReady(node)) context.enqueue(node.metadata.name ?? '')
       return undefined
     }
+  }
+}
+
+/** Nodes that are not heard from, of which it has not been said yet; three reads however many there are. */
+async function silentNodes(since: number, context: ControllerContext): Promise<readonly string[]> {
+  const { client, ports } = context
+  const { items } = await client.list(nodes)
+  if (items.length === 0) return []
+  const renewed = new Map(
+    (await client.list(leases, { namespace: LEASES })).items.map((lease) => [lease.metadata.name, lease])
+  )
+  const now = ports.clock.now()
+  const silent = items.filter((node) => {
+    const lease = renewed.get(node.metadata.name)
+    const wait = lostIn(node, { ...graces(lease, context), lease, since, now })
+    if (wait > 0) return false
+    return planLost(node, now) !== undefined || planTaints(node, { evict: mayEvict(items), now }) !== undefined
+  })
+  return silent.map(({ metadata }) => metadata.name ?? '')
+}
+
+function graces(lease: Lease | undefined, { config }: ControllerContext) {
+  const promised = lease?.spec?.leaseDurationSeconds
+  return {
+    graceMs: config.nodeMonitorGraceMs ?? (promised === undefined ? GRACE_MS : promised * 1000),
+    startupGraceMs: config.nodeStartupGraceMs ?? STARTUP_GRACE_MS
   }
 }
 
@@ -71,17 +94,12 @@ function nodeReference({ metadata }: Node): ObjectReference {
 }
 
 async function reconcile(name: string, since: number, context: ControllerContext): Promise<RunResult | undefined> {
-  const { client, config, ports } = context
+  const { client, ports } = context
   const node = await client.find(nodes, { name })
   if (node === undefined) return undefined
   const now = ports.clock.now()
-  const wait = lostIn(node, {
-    lease: await client.find(leases, { namespace: LEASES, name }),
-    since,
-    now,
-    graceMs: config.nodeMonitorGraceMs ?? GRACE_MS,
-    startupGraceMs: config.nodeStartupGraceMs ?? STARTUP_GRACE_MS
-  })
+  const lease = await client.find(leases, { namespace: LEASES, name })
+  const wait = lostIn(node, { ...graces(lease, context), lease, since, now })
   const judged = wait <= 0 ? await markLost(node, context) : node
   const all = isNodeReady(judged) ? [judged] : (await client.list(nodes)).items
   const taints = planTaints(judged, { evict: mayEvict(all), now })
@@ -90,7 +108,7 @@ async function reconcile(name: string, since: number, context: ControllerContext
     await client.patch(nodes, { name }, { type: 'merge', body })
   }
   // A lost node is heard from by a change of the node itself.
-  return wait <= 0 ? undefined : { again: wait + 1 }
+  return wait <= 0 || wait === Number.POSITIVE_INFINITY ? undefined : { again: wait + 1 }
 }
 
 async function markLost(node: Node, context: ControllerContext): Promise<Node> {

@@ -31,6 +31,7 @@ const BATCH_MAX = 64
 export function replicaSetController(): Controller {
   return {
     name: 'replicaset-controller',
+    exclusive: true,
     restRatio: 10,
     watches: { 'apps/replicasets': ownKeys, pods: podKeys },
     start: async ({ client }) => {

@@ -8,14 +8,12 @@ import type { Controller, ControllerContext, KeyMap } from '../controller.ts'
 import { keysOfAll, semanticEqual, timeOf } from '../objects.ts'
 
 export function taintEvictionController(): Controller {
-  /** Node -> taint without a time of its own -> when it was first seen (milliseconds since 1970). */
-  const seen = new Map<string, Map<string, number>>()
   return {
     name: 'node-controller',
     component: 'taint-eviction-controller',
     watches: { nodes: nodeKeys, pods: podKeys },
     start: ({ client }) => keysOfAll(client, nodes),
-    reconcile: (name, context) => reconcile(name, seen, context)
+    reconcile
   }
 }
 
@@ -39,21 +37,13 @@ const podKeys: KeyMap = (changes) => {
   return keys
 }
 
-async function reconcile(
-  name: string,
-  seen: Map<string, Map<string, number>>,
-  context: ControllerContext
-): Promise<RunResult | undefined> {
+async function reconcile(name: string, context: ControllerContext): Promise<RunResult | undefined> {
   const { client, ports } = context
   const node = await client.find(nodes, { name })
   const taints = (node?.spec?.taints ?? []).filter(({ effect }) => effect === 'NoExecute')
-  if (taints.length === 0) {
-    seen.delete(name)
-    return undefined
-  }
+  if (node === undefined || taints.length === 0) return undefined
   const now = ports.clock.now()
-  const times = timesOf(taints, seen.get(name), now)
-  seen.set(name, times)
+  const times = timesOf(taints, now)
   const { items } = await client.list(pods, { index: { name: 'node', value: name } })
   let again: number | undefined
   for (const pod of items) {
@@ -63,21 +53,25 @@ async function reconcile(
     if (due <= now) await evict(pod, context)
     else again = Math.min(again ?? due - now, due - now)
   }
+  // Somebody waits from the time of the taint on: the next to look, maybe another process, has to know it.
+  if (again !== undefined && taints.some(({ timeAdded }) => timeAdded === undefined)) await noteTimes(node, context)
   return { again }
+}
+
+/** Kubernetes keeps in memory when it first saw a taint that has no time of its own. */
+async function noteTimes({ metadata, spec }: Node, { client, ports }: ControllerContext): Promise<void> {
+  const timeAdded = timestamp(ports.clock.now())
+  const taints = spec?.taints?.map((taint) => (taint.effect === 'NoExecute' ? { timeAdded, ...taint } : taint))
+  const { name = '', resourceVersion } = metadata
+  await client.patch(nodes, { name }, { type: 'merge', body: { metadata: { resourceVersion }, spec: { taints } } })
 }
 
 function idOf({ key, value, effect }: Taint): string {
   return `${key}=${value ?? ''}:${effect}`
 }
 
-function timesOf(
-  taints: readonly Taint[],
-  before: ReadonlyMap<string, number> | undefined,
-  now: number
-): Map<string, number> {
-  return new Map(
-    taints.map((taint) => [idOf(taint), timeOf(taint.timeAdded) ?? before?.get(idOf(taint)) ?? now] as const)
-  )
+function timesOf(taints: readonly Taint[], now: number): Map<string, number> {
+  return new Map(taints.map((taint) => [idOf(taint), timeOf(taint.timeAdded) ?? now] as const))
 }
 
 /**
