@@ -52,8 +52,7 @@ function validateNamespaceStatus(next: KubeObject): FieldError[] {
 /** Of the references to secrets, only the names are kept. */
 function keepSecretNames(object: KubeObject): void {
   const account = object as ServiceAccount
-  if (account.secrets !== undefined)
-    account.secrets = account.secrets.map(({ name }) => (name ? { name } : {}))
+  if (account.secrets !== undefined) account.secrets = account.secrets.map(({ name }) => (name ? { name } : {}))
 }
 
 export const accountKinds: readonly Kind[] = [

@@ -6,9 +6,11 @@ import { byteLength, isDNS1123Subdomain } from '../names.ts'
 import type { KubeObject } from '../object.ts'
 import { checkLabel, checkSubdomain, complaints, type Errors, IMMUTABLE, NOT_POSITIVE, sameValue } from './checks.ts'
 import {
+  type At,
   checkConfiguration,
   checkDeviceClaim,
   checkEach,
+  checkQualifiedDeviceName,
   checkSelectors,
   defaultClaimDevices,
   MOST
@@ -22,6 +24,7 @@ import { keepMetadataField, specAndStatus } from './spec-and-status.ts'
 import { dropFields } from './switched-off.ts'
 import type {
   Device,
+  DeviceAttribute,
   DeviceClass,
   ResourceResourceClaim as ResourceClaim,
   ResourceClaimTemplate,
@@ -230,6 +233,39 @@ function checkPlace(spec: ResourceSliceSpec, errors: Errors): void {
 
 const isHeavy = ({ taints = [], consumesCounters = [] }: Device) => taints.length > 0 || consumesCounters.length > 0
 
+const MOST_ATTRIBUTES = 32
+const MOST_ATTRIBUTE_TEXT = 64
+/** Version 2.0.0 of semver.org. */
+const SEMVER =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$/
+
+function checkDevice({ name, attributes = {}, capacity = {} }: Device, { path, errors }: At): void {
+  checkLabel(name, `${path}.name`, errors)
+  const size = Object.keys(attributes).length + Object.keys(capacity).length
+  if (size > MOST_ATTRIBUTES)
+    errors.push(invalid(path, size, `the total number of attributes and capacities must not exceed ${MOST_ATTRIBUTES}`))
+  for (const [key, attribute] of Object.entries(attributes)) {
+    const at = `${path}.attributes[${key}]`
+    checkQualifiedDeviceName(key, { path: at, errors })
+    checkAttributeValue(attribute, { path: at, errors })
+  }
+  for (const key of Object.keys(capacity)) checkQualifiedDeviceName(key, { path: `${path}.capacity[${key}]`, errors })
+}
+
+function checkAttributeValue(attribute: DeviceAttribute, { path, errors }: At): void {
+  const { string, version } = attribute
+  if (string !== undefined && byteLength(string) > MOST_ATTRIBUTE_TEXT)
+    errors.push(tooLong(`${path}.string`, MOST_ATTRIBUTE_TEXT))
+  if (version !== undefined && !SEMVER.test(version))
+    errors.push(invalid(`${path}.version`, version, 'must be a string compatible with semver.org spec 2.0.0'))
+  if (version !== undefined && byteLength(version) > MOST_ATTRIBUTE_TEXT)
+    errors.push(tooLong(`${path}.version`, MOST_ATTRIBUTE_TEXT))
+  const given = Object.values(attribute).filter((value) => value !== undefined).length
+  if (given === 0) errors.push(invalid(path, '', 'exactly one value must be specified'))
+  else if (given > 1)
+    errors.push(invalid(path, goStruct('DeviceAttribute', attribute), 'exactly one value must be specified'))
+}
+
 function validateSlice(object: KubeObject): FieldError[] {
   const errors: FieldError[] = []
   const { spec } = asSlice(object)
@@ -243,7 +279,7 @@ function validateSlice(object: KubeObject): FieldError[] {
     path: 'spec.devices',
     errors,
     key: ({ name }) => name,
-    check: ({ name }, path) => checkLabel(name, `${path}.name`, errors)
+    check: (device, path) => checkDevice(device, { path, errors })
   })
   checkEach(sharedCounters, MOST_COUNTER_SETS, {
     path: 'spec.sharedCounters',

@@ -54,7 +54,7 @@ export function checkInitContainers(containers: readonly Container[], path: stri
   containers.forEach((container, i) => {
     const at = `${path}[${i}]`
     checkCommon(container, at, scope)
-    checkRestartPolicy(container, at, errors)
+    checkInitRestartPolicy(container, at, errors)
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name))
     else if (container.name) names.add(container.name)
     checkHostPorts([container], path, errors)
@@ -187,11 +187,21 @@ const RESTART_POLICIES = ['Always', 'Never', 'OnFailure']
 const MOST_RULES = 20
 const MOST_EXIT_CODES = 255
 
+/** Without a policy, an init container's rules are only said to lack it. */
+function checkInitRestartPolicy(container: Container, path: string, errors: Errors): void {
+  const { restartPolicy, restartPolicyRules = [] } = container
+  if (restartPolicy !== undefined) checkRestartPolicy(container, path, errors)
+  else if (restartPolicyRules.length > 0) errors.push(NO_POLICY(path))
+}
+
+const NO_POLICY = (path: string) =>
+  required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used')
+
 function checkRestartPolicy(container: Container, path: string, errors: Errors): void {
   const { restartPolicy, restartPolicyRules: rules = [] } = container
   if (restartPolicy === undefined) {
     if (rules.length === 0) return
-    errors.push(required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used'))
+    errors.push(NO_POLICY(path))
   } else if (!RESTART_POLICIES.includes(restartPolicy))
     errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, RESTART_POLICIES))
   if (rules.length > MOST_RULES) errors.push(tooMany(`${path}.restartPolicyRules`, rules.length, MOST_RULES))

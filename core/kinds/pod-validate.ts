@@ -3,7 +3,7 @@
  * object has its defaults and its fields have the right types.
  */
 import type { FieldError } from '../errors.ts'
-import { duplicate, forbidden, invalid, notSupported, required } from '../field-errors.ts'
+import { duplicate, forbidden, invalid, notFound, notSupported, required } from '../field-errors.ts'
 import { byteLength, isDNS1123Subdomain, isInRange } from '../names.ts'
 import {
   checkAnnotations,

@@ -27,9 +27,9 @@ export interface FieldCase {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-const schemas = JSON.parse(
-  readFileSync(new URL('../../core/kinds/schemas.json', import.meta.url), 'utf8')
-) as Readonly<Record<string, Schema>>
+const schemas = JSON.parse(readFileSync(new URL('../../core/kinds/schemas.json', import.meta.url), 'utf8')) as Readonly<
+  Record<string, Schema>
+>
 
 /** Schemas that are asked about once, as they recur in many kinds: a pod's template, and what all metadata have. */
 const ELSEWHERE = new Set(['io.k8s.api.core.v1.PodTemplateSpec', 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'])
@@ -43,7 +43,9 @@ export function keyOf(kind: Kind): string {
 }
 
 /** The kinds whose objects are made by a POST to a collection and kept. */
-export const creatable = kindTable.all.filter(({ verbs, hidden }) => verbs.includes('get') && verbs.includes('create') && hidden !== true)
+export const creatable = kindTable.all.filter(
+  ({ verbs, hidden }) => verbs.includes('get') && verbs.includes('create') && hidden !== true
+)
 
 export function smallestOf(kind: Kind, name = NAMES[keyOf(kind)] ?? 'smallest'): Record<string, unknown> {
   const fields = SMALLEST[keyOf(kind)]
@@ -143,7 +145,8 @@ function put(body: Record<string, unknown>, at: readonly Step[], value: unknown)
       here[step] = value
       return true
     }
-    const below: Schema = typeof step === 'number' ? (schema.items ?? {}) : (schema.properties?.[step] ?? schema.additionalProperties ?? {})
+    const below: Schema =
+      typeof step === 'number' ? (schema.items ?? {}) : (schema.properties?.[step] ?? schema.additionalProperties ?? {})
     schema = resolve(below)
     if (here[step] === undefined) here[step] = typeof at[i + 1] === 'number' ? [] : sample(below)
     const next = here[step]
