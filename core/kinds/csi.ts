@@ -110,6 +110,13 @@ const driverRules: Rules = {
       errors.push(invalid('spec.volumeLifecycleModes', now.volumeLifecycleModes ?? null, IMMUTABLE))
     return errors
   },
+  warnings: (object) => {
+    const { spec } = asDriver(object)
+    if ((spec.tokenRequests ?? []).length === 0 || spec.serviceAccountTokenInSecrets !== undefined) return []
+    return [
+      'spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes'
+    ]
+  },
   cells: (object, now) => {
     const { metadata, spec } = asDriver(object)
     return [

@@ -139,7 +139,8 @@ function checkWebhook(hook: Webhook, path: string, strict: Strictness): void {
   choose('failurePolicy', FAILURE_POLICIES)
   choose('matchPolicy', MATCH_POLICIES)
   const effects = strict.sideEffects ? NO_SIDE_EFFECTS : SIDE_EFFECTS
-  if (!hook.sideEffects) errors.push(required(`${path}.sideEffects`, `must specify one of ${effects.join(', ')}`))
+  if (hook.sideEffects === undefined)
+    errors.push(required(`${path}.sideEffects`, `must specify one of ${effects.join(', ')}`))
   else choose('sideEffects', effects)
   const seconds = hook.timeoutSeconds ?? 10
   if (seconds < 1 || seconds > 30)
