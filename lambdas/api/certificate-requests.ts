@@ -1,9 +1,12 @@
 /** Certificate signing requests to the standard signers, for which the cluster's own CA signs. */
+import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
+import * as x509 from '@peculiar/x509'
 import type { CertificateSubject } from '../../core/certificate-signer.ts'
 import type { Ids } from '../../core/ports.ts'
 import type { KeyPair } from './certificates.ts'
-import { x509 } from './x509.ts'
+
+x509.cryptoProvider.set('nodejs', webcrypto)
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 

@@ -2,10 +2,13 @@
  * Makes X.509 certificates with ECDSA P-256. Its library takes a tenth of a second to load: import this file lazily,
  * only when something must be made.
  */
+import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
+import * as x509 from '@peculiar/x509'
 import type { Ids } from '../../core/ports.ts'
-import { x509 } from './x509.ts'
+
+x509.cryptoProvider.set('nodejs', webcrypto)
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
