@@ -57,7 +57,7 @@ function structDecoder(name: string): Decode {
   let fields: Map<string, Field> | undefined
   let zeros: [string, (state: DecodeState) => unknown][] = []
   const decode: Decode = (value, state) => {
-    if (!isObject(value)) return wrongType(value, `v1.${struct}`, state)
+    if (!isObject(value)) return wrongType(value, `${name.split('.').at(-2)}.${struct}`, state)
     if (fields === undefined) {
       fields = compileFields(name, schema)
       zeros = [...fields].flatMap(([key, { zero }]): typeof zeros => (zero === undefined ? [] : [[key, zero]]))
