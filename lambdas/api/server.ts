@@ -3,6 +3,7 @@ import { ApiError } from '../../core/errors.ts'
 import type { ApiRequest, ApiResponse, Send, UserInfo } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import { createKindTable, type KindTable } from '../../core/kinds/table.ts'
+import { Metrics } from '../../core/metrics.ts'
 import { errorAnswer, internalError, pageNotFound, payloadOf, warningHeader } from './answers.ts'
 import { type AuditOptions, Trail } from './audit/trail.ts'
 import { ANONYMOUS } from './authn.ts'
@@ -12,6 +13,7 @@ import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
 import { FairQueue, isOfSystem, SEATS, seatsFor } from './fair-queue.ts'
 import { impersonate } from './impersonate.ts'
+import { collectState, RequestMetrics } from './metrics.ts'
 import { type Form, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
 import { Notes } from './notes.ts'
 import { type Paths, plainPath } from './paths.ts'
@@ -37,6 +39,8 @@ export interface ApiOptions extends ApiContext {
   readonly audit?: AuditOptions
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
+  /** Shared with whoever else runs in this process; /metrics shows it. */
+  readonly metrics?: Metrics
 }
 
 export interface Api {
@@ -61,6 +65,7 @@ class Server {
   private readonly options: ApiOptions
   private readonly kinds: KindTable
   private readonly discovery: Discovery
+  private readonly metrics: RequestMetrics
   private readonly seats = new FairQueue(SEATS)
   /** Of nodes and the cluster's own parts, which must not wait for anybody else. */
   private readonly systemSeats = new FairQueue(SEATS)
@@ -73,6 +78,9 @@ class Server {
     // The first row of a resource counts: those of the table, where it has them too.
     this.kinds = createKindTable([...options.kinds, ...virtuals.map(({ kind }) => kind).filter(isNew(options.kinds))])
     this.discovery = new Discovery(this.kinds, options.address)
+    const { metrics = new Metrics(), store, ports } = options
+    this.metrics = new RequestMetrics(metrics, ports.clock)
+    collectState(metrics, { store, kinds: this.kinds, clock: ports.clock })
     const handlers = new Map(virtuals.map(({ kind, handler }) => [kind.storage, handler]))
     const pods = this.kinds.find('', 'v1', 'pods')
     if (pods !== undefined) handlers.set('bindings', (at, context) => binding({ ...at, kind: pods }, context))
@@ -82,19 +90,21 @@ class Server {
   /** `peer`: of one who comes over the wire, and takes a seat. */
   async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>, peer?: Peer): Promise<ApiResponse> {
     const { audit } = this.options
-    if (audit === undefined) return await this.attempt(request, identify, { trail: undefined, peer })
-    const trail = new Trail(audit, request, peer)
-    return trail.finish(await this.attempt(request, identify, { trail, peer }))
+    const route = routeOf(request)
+    return await this.metrics.counted(request, route, async () => {
+      if (audit === undefined) return await this.attempt(request, identify, { route, trail: undefined, peer })
+      const trail = new Trail(audit, request, peer)
+      return trail.finish(await this.attempt(request, identify, { route, trail, peer }))
+    })
   }
 
   private async attempt(
     request: ApiRequest,
     identify: () => Promise<UserInfo | undefined>,
-    { trail, peer }: { trail: Trail | undefined; peer: Peer | undefined }
+    { route, trail, peer }: { route: Route; trail: Trail | undefined; peer: Peer | undefined }
   ): Promise<ApiResponse> {
     try {
       const sender = (await identify()) ?? ANONYMOUS
-      const route = routeOf(request)
       trail?.begin(attributesOf(request, sender, route))
       const user = isActingAs(request) ? await impersonate(request, sender, this.options.authorizer) : sender
       if (user !== sender) trail?.actsAs(user)
@@ -134,7 +144,9 @@ class Server {
   ): Promise<ApiResponse> {
     const { resource } = route
     if (resource === undefined) {
-      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {}, user })
+      const { discovery, metrics } = this
+      const { paths = {}, store, ports } = this.options
+      const response = plainPath(request, { discovery, metrics, paths, user, store, clock: ports.clock })
       return (await response) ?? pageNotFound()
     }
     if (!this.isServed(resource)) {
@@ -161,10 +173,11 @@ class Server {
   ): Promise<ApiResponse> {
     const kind = this.kinds.find(route.group, route.version, route.resource)
     if (kind === undefined || !fits(kind, route)) throw noSuchResource()
-    // RBAC takes it for a GET, but no resource answers it.
-    if (request.method === 'HEAD') throw methodNotAllowed()
+    // RBAC takes it for a GET, but no resource answers it, only what lies behind one.
+    if (request.method === 'HEAD' && route.subresource !== 'proxy') throw methodNotAllowed()
     const protobuf = hasMessage(kind)
-    const form = formOf(request.headers.accept, { streams: route.name === undefined, protobuf })
+    const { accept } = route.subresource === 'proxy' ? {} : request.headers
+    const form = formOf(accept, { streams: route.name === undefined, protobuf })
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined
     const at: ResourceRequest = { request, user, kind, namespace, name, subresource, notes }
@@ -267,8 +280,8 @@ function selectedName(fieldSelector: string | null): string | undefined {
 }
 
 /** Whether Kubernetes has a path of this form for the kind at all. */
-function fits(kind: Kind, { scoped, namespace, name, rest }: ResourceRoute): boolean {
-  if (rest.length > 0) return false
+function fits(kind: Kind, { scoped, namespace, name, subresource, rest }: ResourceRoute): boolean {
+  if (rest.length > 0 && subresource !== 'proxy') return false
   if (!kind.namespaced) return !scoped
   return scoped ? namespace !== '' : name === undefined
 }
