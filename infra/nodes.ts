@@ -147,7 +147,8 @@ export class Nodes extends Construct {
 
   /** WHERRY_NODES, as docs/adr/0006-aws.md has it. Written by hand: names of zones are known only when it is deployed. */
   settings(): string {
-    const { types, limit: maxNodes, diskSize: diskGib = 20, architecture: arch = 'arm64' } = this.props
+    const { types, limit: maxNodes, diskSize: diskGib = 20, architecture = 'arm64' } = this.props
+    const arch = architecture === 'arm64' ? 'arm64' : 'amd64'
     const subnets = this.vpc.publicSubnets.map((subnet) => `"${subnet.availabilityZone}":"${subnet.subnetId}"`)
     const zones = this.vpc.publicSubnets.map((subnet) => `"${subnet.availabilityZone}"`)
     const rest = JSON.stringify({ arch, types, maxNodes, diskGib }).slice(1)
@@ -278,7 +279,7 @@ const INSTANCE_TAG = 'wherry.dev/instance'
 // biome-ignore lint/suspicious/noTemplateCurlyInString: IAM's own variable
 const INSTANCE_ARN = '${ec2:SourceInstanceARN}'
 
-function allowPulls(role: Role, repositories: string): void {
+export function allowPulls(role: Role, repositories: string): void {
   allow(role, 'EnterRegistry', {
     actions: ['ecr:GetAuthorizationToken'],
     resources: ['*'],
