@@ -1,5 +1,6 @@
 /** One function's code as Lambda loads it. */
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
@@ -38,6 +39,8 @@ export async function bundle(entry: string, outDir: string): Promise<Bundle> {
     external: ['lmdb'],
     plugins: [compactJson, lambdaCredentials, noBrowser, reflectFirst],
     banner: { js: REQUIRE },
+    // X.509's library wants it first, and esbuild keeps no order among what several files of a split bundle share.
+    inject: [createRequire(import.meta.url).resolve('reflect-metadata')],
     legalComments: 'none',
     metafile: true,
     logLevel: 'error'
