@@ -147,6 +147,20 @@ export class Nodes extends Construct {
     })
   }
 
+  /** To pull images of the account's own registries. */
+  allowPulls(role: Role): void {
+    allow(role, 'EnterRegistry', {
+      actions: ['ecr:GetAuthorizationToken'],
+      resources: ['*'],
+      why: 'ECR takes no resource for it'
+    })
+    allow(role, 'PullImages', {
+      actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+      resources: [Stack.of(this).formatArn({ service: 'ecr', resource: 'repository/*' })],
+      why: "pods may name any image of the account's own registry"
+    })
+  }
+
   /** WHERRY_NODES, as docs/adr/0006-aws.md has it. Written by hand: names of zones are known only when it is deployed. */
   settings(): string {
     const { types, limit: maxNodes, diskSize: diskGib = 20, architecture: arch = 'arm64' } = this.props
@@ -219,7 +233,7 @@ export class Nodes extends Construct {
       actions: ['ssm:GetParameter'],
       resources: [arn('ssm', `parameter${names.parameters}/endpoint`)]
     })
-    if (pullFromEcr) allowPulls(role, arn('ecr', 'repository/*'))
+    if (pullFromEcr) this.allowPulls(role)
     if (sessionManager) {
       role.addManagedPolicy(ManagedPolicy.fromAwsManagedPolicyName('AmazonSSMManagedInstanceCore'))
       Validations.of(role).acknowledge({ id: 'AwsSolutions-IAM4', reason: 'what Systems Manager needs, kept by AWS' })
@@ -272,16 +286,3 @@ export class Nodes extends Construct {
 const INSTANCE_TAG = 'wherry.dev/instance'
 // biome-ignore lint/suspicious/noTemplateCurlyInString: IAM's own variable
 const INSTANCE_ARN = '${ec2:SourceInstanceARN}'
-
-function allowPulls(role: Role, repositories: string): void {
-  allow(role, 'EnterRegistry', {
-    actions: ['ecr:GetAuthorizationToken'],
-    resources: ['*'],
-    why: 'ECR takes no resource for it'
-  })
-  allow(role, 'PullImages', {
-    actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
-    resources: [repositories],
-    why: "pods may name any image of the account's own registry"
-  })
-}

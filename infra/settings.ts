@@ -28,6 +28,8 @@ export interface NodeSettings {
   readonly spot: boolean
   /** GiB of each instance's disk. */
   readonly diskSize: number
+  /** Whether pods with the node selector wherry.dev/compute: fargate run as Fargate tasks. */
+  readonly fargate: boolean
 }
 
 export const NODE_DEFAULTS: NodeSettings = {
@@ -37,7 +39,8 @@ export const NODE_DEFAULTS: NodeSettings = {
   types: ['t4g.small', 't4g.medium', 'm7g.large', 'm7g.xlarge'],
   limit: 10,
   spot: false,
-  diskSize: 20
+  diskSize: 20,
+  fargate: false
 }
 
 /** Reads the context. Throws what is wrong with it, by name. */
