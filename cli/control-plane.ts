@@ -1,8 +1,10 @@
 import type { Client } from '../core/client.ts'
 import { createEventRecorder } from '../core/events.ts'
 import { kindTable } from '../core/kinds/table.ts'
+import { Metrics } from '../core/metrics.ts'
 import type { Ports } from '../core/ports.ts'
 import type { AddressOptions } from '../lambdas/api/addresses.ts'
+import type { IssuerVerifier } from '../lambdas/api/authn.ts'
 import { bootstrap, kubernetesAddress } from '../lambdas/api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../lambdas/api/compose.ts'
 import { type Keys, loadOrCreateKeys } from '../lambdas/api/keys.ts'
@@ -22,6 +24,7 @@ import { keyFailure } from './key-files.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { hostAddress } from './machine-address.ts'
 import { dataDirFlag, type Paths } from './paths.ts'
+import type { Audit } from './security-options.ts'
 
 /** kube-apiserver's default --service-node-port-range. */
 const NODE_PORTS = [30000, 32767] as const
@@ -39,6 +42,8 @@ export interface ControlPlaneOptions {
   readonly paths: Paths
   readonly cluster: Cluster
   readonly ports: Ports
+  readonly audit?: Audit | undefined
+  readonly issuers?: readonly IssuerVerifier[]
 }
 
 /** Composes store, API, controllers and scheduler into this process; resolves when the API answers. */
@@ -55,6 +60,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     throw storeFailure(error, paths)
   })
   const kubelet = createKubelet({ keys, store })
+  const metrics = new Metrics()
   let controllers: Controllers | undefined
   const { api, close } = await composeApi({
     store,
@@ -62,8 +68,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     keys,
     addresses,
     kubelet,
+    issuers: options.issuers ?? [],
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     paths: failingPath(() => controllers?.failing() ?? []),
-    address: `${host}:${cluster.port}`
+    address: `${host}:${cluster.port}`,
+    metrics
   })
   const listener = await listen({
     api,
@@ -73,7 +82,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   const url = `https://127.0.0.1:${listener.port}`
   writeKubeconfig(paths, cluster)
-  controllers = startControllers({ api, store, keys, ports })
+  controllers = startControllers({ api, store, keys, ports, metrics })
   return {
     url,
     keys,
@@ -84,6 +93,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       kubelet.close()
       close()
       await store.close()
+      await options.audit?.flush()
     }
   }
 }
@@ -94,15 +104,16 @@ interface Controllers {
   stop(): Promise<void>
 }
 
-function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports }): Controllers {
-  const { api, store, keys, ports } = parts
+function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports; metrics: Metrics }): Controllers {
+  const { api, store, keys, ports, metrics } = parts
   const served = kindTable.all.filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
   const reconciler = startReconciler({
     clients: (name) => controllerClient(api, name),
     reader: clientOf(api, 'system:kube-controller-manager'),
     feed: (listener) => store.onChange(listener),
     ports,
-    config: { caCertificate: keys.authority, kinds: () => served as readonly ServedKind[] }
+    metrics,
+    config: { caCertificate: keys.authority, signer: keys.signer, kinds: () => served as readonly ServedKind[] }
   })
   const schedulerClient = clientOf(api, 'system:kube-scheduler')
   const scheduler = startScheduler({

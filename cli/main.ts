@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { isClusterName } from '../infra/names.ts'
 import { DEFAULT_DATA_DIR } from './paths.ts'
@@ -30,9 +31,30 @@ function name(text: string): string {
   return text
 }
 
+function count(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('Expected a number of 1 or more.')
+  return Number(text)
+}
+
 function folder(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('Expected a folder.')
   return text
+}
+
+/** A detached cluster works in another folder. */
+function file(text: string): string {
+  return resolve(folder(text))
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.')
+  return Number(text)
+}
+
+function claims(text: string, all: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const [, key = '', value = ''] = /^([^=]+)=(.*)$/.exec(text) ?? []
+  if (key === '') throw new InvalidArgumentError('Expected a claim such as team=web.')
+  return { ...all, [key]: value }
 }
 
 const collect = (value: string, all: readonly string[]) => [...all, name(value)]
@@ -76,7 +98,26 @@ program
   .option('--port <port>', 'where the API listens (default: that of the last start, else 6443)', portNumber)
   .option('--detach', 'return when the API answers and the node is Ready')
   .option('--control-plane-only', 'start no node here; needs no root')
-  .addHelpText('after', example('./wherry up --detach', './wherry up --data-dir ~/second --port 7443'))
+  .option('--audit-policy <file>', 'which requests the audit log tells of (audit.k8s.io/v1 Policy)', file)
+  .option('--audit-log <file>', 'where the audit log is written, a line of JSON for each event', file)
+  .option('--audit-log-maxsize <megabytes>', 'when the file is turned over (default: 100)', wholeNumber)
+  .option('--audit-log-maxbackup <count>', 'how many former files are kept, 0 for all (default: 10)', wholeNumber)
+  .option('--oidc-issuer-url <url>', 'accept ID tokens of this OpenID Connect issuer')
+  .option('--oidc-client-id <id>', 'the audience that its tokens must have')
+  .option('--oidc-username-claim <claim>', 'the claim that names the user (default: sub)')
+  .option('--oidc-username-prefix <text>', "before the user's name; - for nothing (default: the issuer's URL and #)")
+  .option('--oidc-groups-claim <claim>', "the claim with the user's groups")
+  .option('--oidc-groups-prefix <text>', 'before the name of each group')
+  .option('--oidc-required-claim <key=value>', 'a claim that tokens must have; may be given again', claims, {})
+  .option('--oidc-ca-file <file>', "certificates that the issuer's is signed by (default: the system's)", file)
+  .addHelpText(
+    'after',
+    example(
+      './wherry up --detach',
+      './wherry up --data-dir ~/second --port 7443',
+      './wherry up --audit-policy policy.yaml --audit-log audit.log'
+    )
+  )
   .action(async (options) => (await import('./up.ts')).up(options))
 
 program
@@ -182,6 +223,56 @@ program
     )
   )
   .action(async (args, options) => (await import('./kubectl.ts')).kubectl(args, options))
+
+const namespace = () => new Option('-n, --namespace <name>', 'the namespace (default: default)')
+
+program
+  .command('history')
+  .description('show who changed which fields of an object, and when')
+  .argument('<object>', 'KIND/NAME')
+  .addOption(namespace())
+  .option('--limit <number>', 'how many versions at most', count, 50)
+  .addOption(new Option('-o, --output <form>', 'instead of a table').choices(['json']))
+  .addOption(dataDir())
+  .addHelpText('after', example('./wherry history deployment/web', './wherry history cm/settings -n shop --limit 5'))
+  .action(async (object, options) => (await import('./past.ts')).history(object, options))
+
+program
+  .command('diff')
+  .description('show how an object differs from what it was')
+  .argument('<object>', 'KIND/NAME')
+  .requiredOption('--at <moment>', 'a version of its history, a time, or how long ago')
+  .addOption(namespace())
+  .addOption(dataDir())
+  .addHelpText('after', example('./wherry diff deployment/web --at 1234', './wherry diff cm/settings --at 15m'))
+  .action(async (object, options) => (await import('./past.ts')).diff(object, options))
+
+program
+  .command('undo')
+  .description('make an object as it was, unless somebody changes it meanwhile; a deleted one is made again')
+  .argument('<object>', 'KIND/NAME')
+  .requiredOption('--to <moment>', 'a version of its history, a time, or how long ago')
+  .addOption(namespace())
+  .addOption(dataDir())
+  .addHelpText('after', example('./wherry undo deployment/web --to 1234'))
+  .action(async (object, options) => (await import('./past.ts')).undo(object, options))
+
+program
+  .command('get')
+  .description('list objects as they were')
+  .argument('<kind>', 'KIND or KIND/NAME')
+  .argument('[name]')
+  .requiredOption('--at <moment>', 'a version, a time, or how long ago')
+  .addOption(namespace())
+  .option('-A, --all-namespaces', 'of all namespaces')
+  .option('-l, --selector <labels>', 'only objects with these labels')
+  .addOption(new Option('-o, --output <form>', 'another form').choices(['wide', 'json', 'yaml', 'name']))
+  .addOption(dataDir())
+  .addHelpText(
+    'after',
+    example('./wherry get pods -A --at 10m', './wherry get cm settings --at 2026-05-01T12:00:00Z -o yaml')
+  )
+  .action(async (kind, name, options) => (await import('./past.ts')).getAt(kind, name, options))
 
 program
   .command('image')

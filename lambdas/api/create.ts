@@ -100,6 +100,7 @@ async function prepare(
   const { rules } = kind
   const what = { operation: 'CREATE', name: object.metadata.name, object, old: undefined, dryRun } as const
   await admit('mutate', at, { context, what })
+  ensureNamespace(object.metadata, kind.namespaced ? at.namespace : undefined)
   rules.prepareCreate?.(object, ruleContext(context))
   if (rules.generation === true) object.metadata.generation = 1
   const errors: FieldError[] = validateMetadata(kind, object)

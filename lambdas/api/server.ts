@@ -3,13 +3,17 @@ import { ApiError } from '../../core/errors.ts'
 import type { ApiRequest, ApiResponse, Send, UserInfo } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import { createKindTable, type KindTable } from '../../core/kinds/table.ts'
+import { Metrics } from '../../core/metrics.ts'
 import { errorAnswer, internalError, pageNotFound, payloadOf, warningHeader } from './answers.ts'
+import { type AuditOptions, Trail } from './audit/trail.ts'
 import { ANONYMOUS } from './authn.ts'
 import { forbidden } from './authz.ts'
 import { served } from './convert.ts'
 import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
+import { FairQueue, isOfSystem, SEATS, seatsFor } from './fair-queue.ts'
 import { impersonate } from './impersonate.ts'
+import { collectState, RequestMetrics } from './metrics.ts'
 import { type Form, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
 import { Notes } from './notes.ts'
 import { type Paths, plainPath } from './paths.ts'
@@ -31,8 +35,12 @@ export interface ApiOptions extends ApiContext {
   readonly virtuals?: readonly VirtualKind[]
   /** Further plain paths, as those of openid.ts. */
   readonly paths?: Paths
+  /** Absent: nothing is audited. */
+  readonly audit?: AuditOptions
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
+  /** Shared with whoever else runs in this process; /metrics shows it. */
+  readonly metrics?: Metrics
 }
 
 export interface Api {
@@ -47,7 +55,7 @@ export function createApi(options: ApiOptions): Api {
   return {
     handle: (request) => server.answer(request, async () => request.user),
     serve: async (request, peer) => {
-      const response = await server.answer(request, () => server.identify(request, peer))
+      const response = await server.answer(request, () => server.identify(request, peer), peer)
       return await encoded(request, response)
     }
   }
@@ -57,6 +65,10 @@ class Server {
   private readonly options: ApiOptions
   private readonly kinds: KindTable
   private readonly discovery: Discovery
+  private readonly metrics: RequestMetrics
+  private readonly seats = new FairQueue(SEATS)
+  /** Of nodes and the cluster's own parts, which must not wait for anybody else. */
+  private readonly systemSeats = new FairQueue(SEATS)
   /** By the kind's storage. */
   private readonly virtuals: ReadonlyMap<string, ResourceHandler>
 
@@ -66,17 +78,51 @@ class Server {
     // The first row of a resource counts: those of the table, where it has them too.
     this.kinds = createKindTable([...options.kinds, ...virtuals.map(({ kind }) => kind).filter(isNew(options.kinds))])
     this.discovery = new Discovery(this.kinds, options.address)
+    const { metrics = new Metrics(), store, ports } = options
+    this.metrics = new RequestMetrics(metrics, ports.clock)
+    collectState(metrics, { store, kinds: this.kinds, clock: ports.clock })
     const handlers = new Map(virtuals.map(({ kind, handler }) => [kind.storage, handler]))
     const pods = this.kinds.find('', 'v1', 'pods')
     if (pods !== undefined) handlers.set('bindings', (at, context) => binding({ ...at, kind: pods }, context))
     this.virtuals = handlers
   }
 
-  async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>): Promise<ApiResponse> {
+  /** `peer`: of one who comes over the wire, and takes a seat. */
+  async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>, peer?: Peer): Promise<ApiResponse> {
+    const { audit } = this.options
+    const route = routeOf(request)
+    return await this.metrics.counted(request, route, async () => {
+      if (audit === undefined) return await this.attempt(request, identify, { route, trail: undefined, peer })
+      const trail = new Trail(audit, request, peer)
+      return trail.finish(await this.attempt(request, identify, { route, trail, peer }))
+    })
+  }
+
+  private async attempt(
+    request: ApiRequest,
+    identify: () => Promise<UserInfo | undefined>,
+    { route, trail, peer }: { route: Route; trail: Trail | undefined; peer: Peer | undefined }
+  ): Promise<ApiResponse> {
     try {
       const sender = (await identify()) ?? ANONYMOUS
+      trail?.begin(attributesOf(request, sender, route))
       const user = isActingAs(request) ? await impersonate(request, sender, this.options.authorizer) : sender
-      return await this.dispatch(request, user)
+      if (user !== sender) trail?.actsAs(user)
+      const attributes = attributesOf(request, user, route)
+      const { allowed, reason } = await this.options.authorizer.authorize(attributes)
+      trail?.authorized(allowed, reason)
+      if (!allowed) throw forbidden(attributes, reason)
+      const seats = peer === undefined ? 0 : seatsFor(attributes)
+      if (seats === 0) return await this.dispatch(request, { user, route, trail })
+      const { username } = user
+      const queue = isOfSystem(user) ? this.systemSeats : this.seats
+      const wait = queue.enter(username, seats)
+      if (wait !== undefined) await wait
+      try {
+        return await this.dispatch(request, { user, route, trail })
+      } finally {
+        queue.leave(username, seats)
+      }
     } catch (error) {
       return this.failed(error, request)
     }
@@ -92,12 +138,15 @@ class Server {
     return await this.options.authenticator?.authenticate(request, peer)
   }
 
-  private async dispatch(request: ApiRequest, user: UserInfo): Promise<ApiResponse> {
-    const route = routeOf(request)
-    await this.authorize(request, user, route)
+  private async dispatch(
+    request: ApiRequest,
+    { user, route, trail }: { user: UserInfo; route: Route; trail: Trail | undefined }
+  ): Promise<ApiResponse> {
     const { resource } = route
     if (resource === undefined) {
-      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {}, user })
+      const { discovery, metrics } = this
+      const { paths = {}, store, ports } = this.options
+      const response = plainPath(request, { discovery, metrics, paths, user, store, clock: ports.clock })
       return (await response) ?? pageNotFound()
     }
     if (!this.isServed(resource)) {
@@ -105,7 +154,7 @@ class Server {
       return pageNotFound()
     }
     const old = deprecation(resource)
-    const asked = { user, route: resource, verb: route.verb }
+    const asked = { user, route: resource, verb: route.verb, notes: trail?.notes ?? new Notes() }
     if (old === undefined) return await this.resource(named(request, route), asked)
     // Who asks for something old is told so, whatever the answer.
     return withWarning(
@@ -118,25 +167,19 @@ class Server {
     return this.kinds.ofVersion(apiVersionOf(at)).length > 0
   }
 
-  private async authorize(request: ApiRequest, user: UserInfo, route: Route): Promise<void> {
-    const attributes = attributesOf(request, user, route)
-    const { allowed, reason } = await this.options.authorizer.authorize(attributes)
-    if (!allowed) throw forbidden(attributes, reason)
-  }
-
   private async resource(
     request: ApiRequest,
-    { user, route, verb }: { user: UserInfo; route: ResourceRoute; verb: string }
+    { user, route, verb, notes }: { user: UserInfo; route: ResourceRoute; verb: string; notes: Notes }
   ): Promise<ApiResponse> {
     const kind = this.kinds.find(route.group, route.version, route.resource)
     if (kind === undefined || !fits(kind, route)) throw noSuchResource()
-    // RBAC takes it for a GET, but no resource answers it.
-    if (request.method === 'HEAD') throw methodNotAllowed()
+    // RBAC takes it for a GET, but no resource answers it, only what lies behind one.
+    if (request.method === 'HEAD' && route.subresource !== 'proxy') throw methodNotAllowed()
     const protobuf = hasMessage(kind)
-    const form = formOf(request.headers.accept, { streams: route.name === undefined, protobuf })
+    const { accept } = route.subresource === 'proxy' ? {} : request.headers
+    const form = formOf(accept, { streams: route.name === undefined, protobuf })
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined
-    const notes = new Notes()
     const at: ResourceRequest = { request, user, kind, namespace, name, subresource, notes }
     const virtual = this.virtuals.get(kind.storage)
     const handler = virtual === undefined ? verbHandler(at, verb, this.options) : virtualVerb(at, verb, virtual)
@@ -237,8 +280,8 @@ function selectedName(fieldSelector: string | null): string | undefined {
 }
 
 /** Whether Kubernetes has a path of this form for the kind at all. */
-function fits(kind: Kind, { scoped, namespace, name, rest }: ResourceRoute): boolean {
-  if (rest.length > 0) return false
+function fits(kind: Kind, { scoped, namespace, name, subresource, rest }: ResourceRoute): boolean {
+  if (rest.length > 0 && subresource !== 'proxy') return false
   if (!kind.namespaced) return !scoped
   return scoped ? namespace !== '' : name === undefined
 }

@@ -73,6 +73,11 @@ export function lambdaPorts(environment: Environment = process.env): Ports {
   return systemPorts(log, { keepsAlive: true })
 }
 
+/** What this process holds is of no use any more: the next request opens it anew. */
+export function forgetCloud(): void {
+  warm = undefined
+}
+
 async function open(environment: Environment): Promise<Cloud> {
   const ports = lambdaPorts(environment)
   const config = cloudConfig(environment)

@@ -13,7 +13,7 @@ let context: ControllerContext
 beforeEach(async () => {
   api = await createTestApi()
   client = new Client(api.api.handle, ADMIN)
-  context = { reader: client } as ControllerContext
+  context = { client } as ControllerContext
   for (const name of ['n1', 'n2'])
     await client.create(nodes, { metadata: { name, annotations: { [QUEUE_URL]: `https://queue/${name}` } } })
   await client.create(nodes, { metadata: { name: 'elsewhere' } })

@@ -26,6 +26,19 @@ test('the lease is given back whether the work succeeds or fails, and no timer i
   expect([given, ports.timers()]).toEqual([['a', 'b'], 0])
 })
 
+test('work that nobody waits for any more lets its lease run out', async () => {
+  const taken: number[] = []
+  const { parts, ports } = setUp(async () => taken.push(ports.clock.now()) > 0)
+  const over = new AbortController()
+  void exclusively({ ...parts, signal: over.signal }, 'a', () => new Promise(() => {}))
+  await turn()
+  await ports.advance(4_000)
+  expect(taken).toHaveLength(2)
+  over.abort()
+  await ports.advance(60_000)
+  expect([taken.length, ports.timers()]).toEqual([2, 0])
+})
+
 test.each([
   ['renewed in time it may act on', async () => true, 60_000, true],
   ['when another has taken it, it may not act', takenOnce(), 3_500, false],

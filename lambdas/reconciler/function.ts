@@ -27,6 +27,8 @@ export interface FunctionOptions {
   readonly dead: TimerQueue
   /** Of the code: when it is new, everything is looked at. */
   readonly version: string
+  /** Something did not end in time. What this process holds may wait for it for ever: it should not be used again. */
+  readonly stuck?: () => void
 }
 
 export interface Invocation {
@@ -134,6 +136,7 @@ async function runInvocation(
       await drain(reconciler, timers, leaving.signal)
     })
     await Promise.race([work, aborted(over.signal)])
+    if (over.signal.aborted) options.stuck?.()
     const known = !over.signal.aborted || (reconciler.abandon() && begun)
     const flushed = Promise.all([...memory.recorders.values()].map((recorder) => recorder.flush()))
     const waited = new AbortController()

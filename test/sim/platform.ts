@@ -28,10 +28,12 @@ export interface Process {
   readonly died: Promise<void>
   isDead(): boolean
   kill(): void
+  /** It is not called any more. */
+  retired: boolean
 }
 
-export type Fault = 'throw before' | 'throw after' | 'kill before' | 'kill after' | 'stall'
-const FAULTS: readonly Fault[] = ['throw before', 'throw after', 'kill before', 'kill after', 'stall']
+export type Fault = 'throw before' | 'throw after' | 'kill before' | 'kill after' | 'stall' | 'hang'
+const FAULTS: readonly Fault[] = ['throw before', 'throw after', 'kill before', 'kill after', 'stall', 'hang']
 
 /** Where the platform keeps things: in memory, unless said otherwise. Its time is the simulation's. */
 export interface Ground {
@@ -128,7 +130,8 @@ export class Platform {
       queue: (to) => ({ send: (messages) => call(`send ${to.name}`, async () => to.send(messages)) }),
       died,
       isDead: () => life.dead,
-      kill
+      kill,
+      retired: false
     }
   }
 
@@ -166,7 +169,7 @@ export class Platform {
     if (life.dead) return await never
     if (fault === 'kill before') kill()
     if (fault === 'throw before') throw new Error('the call was lost')
-    if (life.dead) return await never
+    if (life.dead || fault === 'hang') return await never
     const result = await this.clock.hold(proceed)
     if (fault === 'kill after') kill()
     await this.pause(this.random() * this.slowestMs)
@@ -405,7 +408,7 @@ export class LambdaFunction {
       timeout.cancel()
       this.running--
       // A function that threw is still there; one that is frozen for good does nothing more.
-      if (this.platform.random() < COLD) warm.process.kill()
+      if (this.platform.random() < COLD || warm.process.retired) warm.process.kill()
       if (!warm.process.isDead()) this.warm.push(warm)
     }
   }

@@ -1,7 +1,7 @@
 import { type Outcome, playRollout } from './rollout.ts'
 
 /** Raise for a longer hunt: SIM_SEEDS=2000 ./wherry test test/sim/rollout */
-const SEEDS = Number(process.env.SIM_SEEDS ?? 100)
+const SEEDS = Number(process.env.SIM_SEEDS ?? 60)
 const FIRST = Number(process.env.SIM_FIRST ?? 1)
 
 test('without faults a life takes little time', async () => {
@@ -15,7 +15,7 @@ test('without faults a life takes little time', async () => {
 test('any number of faults at random calls', async () => {
   const outcomes: Outcome[] = []
   for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
-    const outcome = await playRollout(seed, { rate: 0.002, budget: 1 + (seed % 12) })
+    const outcome = await playRollout(seed, { rate: 0.004, budget: 1 + (seed % 12) })
     expect([seed, outcome.problems]).toEqual([seed, []])
     outcomes.push(outcome)
   }
@@ -23,7 +23,7 @@ test('any number of faults at random calls', async () => {
 }, 600_000)
 
 test('one fault at any of the calls', async () => {
-  const faults = ['throw before', 'throw after', 'kill before', 'kill after'] as const
+  const faults = ['throw before', 'throw after', 'kill before', 'kill after', 'hang'] as const
   const { calls } = await playRollout(1, { rate: 0, budget: 0 })
   for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
     const call = 1 + ((seed * 7919) % calls)

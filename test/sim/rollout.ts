@@ -25,6 +25,8 @@ import { type FaultPlan, LambdaFunction, Platform, type Process, Queue } from '.
 
 const served = kindTable.all.filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
 const LIMIT_MS = 20 * 60_000
+/** API Gateway waits for its function for so long. */
+const GATEWAY_MS = 29_000
 /** A function that has read a ReplicaSet acts on it for so long. */
 const LATELY_MS = 15_000
 
@@ -228,7 +230,13 @@ class World {
     }
     const { api, send } = this
     if (send === undefined) throw new Error('no API')
-    return await Promise.race([send(request), api.died.then(() => Promise.reject(new Error('connection lost')))])
+    const late = this.platform.clock.after(GATEWAY_MS, () => api.kill())
+    const lost = api.died.then(() => Promise.reject(new Error('connection lost')))
+    try {
+      return await Promise.race([send(request), lost])
+    } finally {
+      late.cancel()
+    }
   }
 
   private apiIn({ backend, ports }: Process) {
@@ -269,7 +277,10 @@ class World {
       leases,
       timers: process.queue(this.timers),
       dead: process.queue(this.dead),
-      version: '1'
+      version: '1',
+      stuck: () => {
+        process.retired = true
+      }
     })
   }
 
@@ -280,7 +291,10 @@ class World {
     return createSchedulerFunction({
       client,
       ports,
-      changes: (resource, versions) => store.changes(resource, versions)
+      changes: (resource, versions) => store.changes(resource, versions),
+      stuck: () => {
+        process.retired = true
+      }
     })
   }
 

@@ -6,6 +6,7 @@ const LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region']
 
 export const podTopologyLabels: AdmissionPlugin = {
   name: 'PodTopologyLabels',
+  resources: ['pods'],
   async mutate(request) {
     const { kind, operation, object } = request
     if (operation !== 'CREATE' || kind.storage !== 'pods' || object === undefined) return
@@ -24,6 +25,6 @@ export const podTopologyLabels: AdmissionPlugin = {
 function nodeOf({ subresource, object }: AdmissionRequest): string | undefined {
   if (subresource === undefined) return (object as unknown as Pod).spec?.nodeName
   if (subresource !== 'binding') return undefined
-  const { target } = object as unknown as Binding
-  return target.kind === 'Node' ? target.name : undefined
+  const { target } = object as unknown as Partial<Binding>
+  return target?.kind === 'Node' ? target.name : undefined
 }
