@@ -72,8 +72,9 @@ export class Fargate extends Construct {
   /** To run, see and stop tasks of this cluster. */
   allowTasks(role: Role): void {
     const { names, emulated = false } = this.props
-    // Emulators tell a policy nothing of the cluster.
+    // Emulators tell a policy nothing of the cluster in a condition, and ask for rights on it instead.
     const only = (conditions: Record<string, unknown>) => (emulated ? {} : { conditions })
+    const onCluster = emulated ? [this.cluster.clusterArn] : []
     const definitions = this.arn('ecs', `task-definition/${names.stack}-*:*`)
     const tasks = this.arn('ecs', `task/${names.stack}/*`)
     const inCluster = only({ ArnEquals: { 'ecs:cluster': this.cluster.clusterArn } })
@@ -89,13 +90,13 @@ export class Fargate extends Construct {
     })
     allow(role, 'RunTasks', {
       actions: ['ecs:RunTask'],
-      resources: [definitions],
+      resources: [definitions, ...onCluster],
       ...inCluster,
       why: 'each pod has a definition of its own under this prefix'
     })
     allow(role, 'KeepTasks', {
       actions: ['ecs:DescribeTasks', 'ecs:StopTask', 'ecs:TagResource'],
-      resources: [tasks],
+      resources: [tasks, ...onCluster],
       why: 'tasks of the cluster’s own ECS cluster, called by numbers of ECS'
     })
     allow(role, 'TagDefinitions', {
