@@ -31,9 +31,11 @@ export class ClusterStack extends Stack {
     const state = new State(this, 'State', { names, removalPolicy: RemovalPolicy.DESTROY })
     const nodeProps = { names, ...settings.nodes, emulated, ...(agent === undefined ? {} : { agent }) }
     const nodes = settings.nodes.enabled ? new Nodes(this, 'Nodes', nodeProps) : undefined
-    const { architecture, fargate: wanted } = settings.nodes
+    const { architecture } = settings.nodes
     const fargate =
-      nodes !== undefined && wanted ? new Fargate(this, 'Fargate', { names, nodes, architecture, emulated }) : undefined
+      settings.fargate && nodes !== undefined
+        ? new Fargate(this, 'Fargate', { names, nodes, architecture, emulated })
+        : undefined
     new ControlPlane(this, 'ControlPlane', {
       names,
       state,

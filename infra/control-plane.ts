@@ -25,7 +25,7 @@ export interface ControlPlaneProps {
   readonly state: State
   /** Where pods run. Without it the API calls nobody a node. */
   readonly nodes?: Nodes
-  /** Where pods that ask for it run as tasks. */
+  /** Where pods can run as tasks. */
   readonly fargate?: Fargate
   /** ARN of the IAM role or user that is the cluster's administrator (system:masters). */
   readonly adminArn: string
@@ -76,7 +76,7 @@ export class ControlPlane extends Construct {
   constructor(scope: Construct, id: string, props: ControlPlaneProps) {
     super(scope, id)
     this.props = props
-    const { names, state, nodes, fargate } = props
+    const { fargate, names, state, nodes } = props
     this.dead = this.queue('Dead', { queueName: names.dead, retentionPeriod: Duration.days(14) })
     Validations.of(this.dead).acknowledge({ id: 'AwsSolutions-SQS3', reason: 'it is the dead-letter queue' })
     this.timers = this.queue('Timers', {
@@ -96,7 +96,7 @@ export class ControlPlane extends Construct {
       }
     }
     if (fargate !== undefined) {
-      fargate.allowTasks(reconciler.role)
+      fargate.allowRunning(reconciler.role)
       reconciler.function.addEnvironment('WHERRY_FARGATE', fargate.settings())
     }
     allow(reconciler.role, 'SendDeadLetters', { actions: this.send(), resources: [this.dead.queueArn] })

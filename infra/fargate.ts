@@ -1,67 +1,118 @@
 import { RemovalPolicy, Stack, Validations } from 'aws-cdk-lib'
-import { Cluster } from 'aws-cdk-lib/aws-ecs'
+import { CfnCluster } from 'aws-cdk-lib/aws-ecs'
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import { Construct } from 'constructs'
 import type { ClusterNames } from './names.ts'
-import type { Nodes } from './nodes.ts'
+import { allowPulls, type Nodes } from './nodes.ts'
 import { allow } from './rights.ts'
 
 export interface FargateProps {
   readonly names: ClusterNames
-  /** Tasks run in the nodes' network. */
+  /** Tasks run in the network of the nodes. */
   readonly nodes: Nodes
   /** @default "arm64" */
   readonly architecture?: 'arm64' | 'x86_64'
-  /** For an emulator of AWS. @default false */
+  /** @default RetentionDays.TWO_WEEKS */
+  readonly logRetention?: RetentionDays
+  /** Deployed to an emulator of AWS, which knows no conditions of ECS. */
   readonly emulated?: boolean
 }
 
-/** What pods need to run as Fargate tasks: an ECS cluster, which costs nothing, a log group, and the tasks' two roles. */
+/**
+ * What pods need that run as Fargate tasks: an ECS cluster, which is but a name, a role that pulls images and writes
+ * logs, and a place for what containers print. None of it costs anything; tasks do while they run.
+ */
 export class Fargate extends Construct {
   private readonly props: FargateProps
-  private readonly cluster: Cluster
+  private readonly cluster: CfnCluster
   private readonly logs: LogGroup
-  /** Pulls images and writes logs. */
-  private readonly execution: Role
-  /** What containers may do in AWS: nothing. */
-  private readonly task: Role
+  private readonly executionRole: Role
 
   constructor(scope: Construct, id: string, props: FargateProps) {
     super(scope, id)
+    const { names, logRetention = RetentionDays.TWO_WEEKS } = props
     this.props = props
-    const { names, nodes } = props
-    this.cluster = new Cluster(this, 'Cluster', { clusterName: names.stack, vpc: nodes.vpc })
+    this.cluster = new CfnCluster(this, 'Cluster', { clusterName: names.stack })
     Validations.of(this.cluster).acknowledge({
       id: 'AwsSolutions-ECS4',
-      reason: 'Container Insights is paid by the metric; switch it on where you need it'
+      reason: 'Container Insights costs per task and metric; switch it on where you need it'
     })
-    const logGroupName = `/wherry/${names.cluster}/tasks`
     this.logs = new LogGroup(this, 'Logs', {
-      logGroupName,
-      retention: RetentionDays.TWO_WEEKS,
+      logGroupName: `${names.parameters}/tasks`,
+      retention: logRetention,
       removalPolicy: RemovalPolicy.DESTROY
     })
-    const assumedBy = new ServicePrincipal('ecs-tasks.amazonaws.com')
-    this.task = new Role(this, 'TaskRole', { assumedBy })
-    this.execution = new Role(this, 'ExecutionRole', { assumedBy })
-    allow(this.execution, 'WriteLogs', {
-      actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-      resources: [this.arn('logs', `log-group:${logGroupName}:*`)],
-      why: 'the streams of the log group of tasks, each called by its pod'
+    this.executionRole = new Role(this, 'ExecutionRole', {
+      assumedBy: new ServicePrincipal('ecs-tasks.amazonaws.com'),
+      description: `Starts the tasks of the cluster ${names.cluster}`
     })
-    nodes.allowPulls(this.execution)
+    allow(this.executionRole, 'WriteLogs', {
+      actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+      // The group's ARN ends in a wildcard for its streams.
+      resources: [this.logs.logGroupArn]
+    })
+    allowPulls(this.executionRole, this.arn('ecr', 'repository/*'))
+  }
+
+  /** To run, see and end tasks of this cluster's own definitions, in its own ECS cluster. */
+  allowRunning(role: Role): void {
+    const { names, emulated } = this.props
+    const only = (conditions: Record<string, unknown>) => (emulated === true ? {} : { conditions })
+    const here = only({ ArnEquals: { 'ecs:cluster': this.cluster.attrArn } })
+    // Emulators take the ECS cluster for what is run, seen and ended.
+    const instead = emulated === true ? [this.cluster.attrArn] : []
+    const tasks = this.arn('ecs', `task/${names.stack}/*`)
+    const definitions = this.arn('ecs', `task-definition/${names.stack}-*`)
+    allow(role, 'RunTasks', {
+      actions: ['ecs:RunTask'],
+      resources: [definitions, ...instead],
+      ...here,
+      why: 'each pod has a definition of its own, under the name of the cluster'
+    })
+    allow(role, 'EndTasks', {
+      actions: ['ecs:StopTask', 'ecs:DescribeTasks'],
+      resources: [tasks, ...instead],
+      ...here,
+      why: 'tasks come and go; all in this ECS cluster are of its pods'
+    })
+    allow(role, 'ListTasks', {
+      actions: ['ecs:ListTasks'],
+      resources: ['*'],
+      ...here,
+      why: 'ECS takes no task for it; the condition leaves those of this ECS cluster'
+    })
+    allow(role, 'DefineTasks', {
+      actions: [
+        'ecs:RegisterTaskDefinition',
+        'ecs:DeregisterTaskDefinition',
+        'ecs:DescribeTaskDefinition',
+        'ecs:ListTaskDefinitions'
+      ],
+      resources: ['*'],
+      why: 'ECS takes no resource for these; a definition runs nothing by itself'
+    })
+    allow(role, 'TagTasks', {
+      actions: ['ecs:TagResource'],
+      resources: [tasks, definitions],
+      ...only({ StringEquals: { 'ecs:CreateAction': ['RunTask', 'RegisterTaskDefinition'] } }),
+      why: 'tags may be set as a task or its definition is made, and its name is not known before'
+    })
+    allow(role, 'PassExecutionRole', {
+      actions: ['iam:PassRole'],
+      resources: [this.executionRole.roleArn],
+      ...only({ StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } })
+    })
   }
 
   /** WHERRY_FARGATE, as docs/adr/0006-aws.md has it. */
   settings(): string {
-    const { nodes, architecture = 'arm64' } = this.props
+    const { names, nodes, architecture = 'arm64' } = this.props
     return Stack.of(this).toJsonString({
-      cluster: this.cluster.clusterName,
+      cluster: names.stack,
       subnets: nodes.vpc.publicSubnets.map(({ subnetId }) => subnetId),
       securityGroups: nodes.securityGroups.map(({ securityGroupId }) => securityGroupId),
-      executionRole: this.execution.roleArn,
-      taskRole: this.task.roleArn,
+      executionRole: this.executionRole.roleArn,
       logGroup: this.logs.logGroupName,
       region: Stack.of(this).region,
       publicIp: true,
@@ -69,50 +120,7 @@ export class Fargate extends Construct {
     })
   }
 
-  /** To run, see and stop tasks of this cluster. */
-  allowTasks(role: Role): void {
-    const { names, emulated = false } = this.props
-    // Emulators tell a policy nothing of the cluster in a condition, and ask for rights on it instead.
-    const only = (conditions: Record<string, unknown>) => (emulated ? {} : { conditions })
-    const onCluster = emulated ? [this.cluster.clusterArn] : []
-    const definitions = this.arn('ecs', `task-definition/${names.stack}-*:*`)
-    const tasks = this.arn('ecs', `task/${names.stack}/*`)
-    const inCluster = only({ ArnEquals: { 'ecs:cluster': this.cluster.clusterArn } })
-    allow(role, 'DefineTasks', {
-      actions: ['Deregister', 'Describe', 'Register'].map((verb) => `ecs:${verb}TaskDefinition`),
-      resources: ['*'],
-      why: 'ECS takes no resource for these; tasks may run from the cluster’s own definitions only'
-    })
-    allow(role, 'ListTasks', {
-      actions: ['ecs:ListTaskDefinitions', 'ecs:ListTasks'],
-      resources: ['*'],
-      why: 'ECS takes no task for these; they change nothing'
-    })
-    allow(role, 'RunTasks', {
-      actions: ['ecs:RunTask'],
-      resources: [definitions, ...onCluster],
-      ...inCluster,
-      why: 'each pod has a definition of its own under this prefix'
-    })
-    allow(role, 'KeepTasks', {
-      actions: ['ecs:DescribeTasks', 'ecs:StopTask', 'ecs:TagResource'],
-      resources: [tasks, ...onCluster],
-      why: 'tasks of the cluster’s own ECS cluster, called by numbers of ECS'
-    })
-    allow(role, 'TagDefinitions', {
-      actions: ['ecs:TagResource'],
-      resources: [definitions],
-      why: 'each pod has a definition of its own under this prefix'
-    })
-    allow(role, 'PassTaskRoles', {
-      actions: ['iam:PassRole'],
-      resources: [this.execution.roleArn, this.task.roleArn],
-      ...only({ StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } })
-    })
-  }
-
   private arn(service: string, resource: string): string {
-    const { partition, region, account } = Stack.of(this)
-    return `arn:${partition}:${service}:${region}:${account}:${resource}`
+    return Stack.of(this).formatArn({ service, resource })
   }
 }

@@ -12,6 +12,8 @@ export interface Settings {
   /** Whether instances get the agent, 45 MB with its Node.js; default: not on an emulator, whose instances never start. */
   readonly agent: boolean
   readonly nodes: NodeSettings
+  /** Whether pods may run as Fargate tasks; needs the network of nodes. */
+  readonly fargate: boolean
 }
 
 export interface NodeSettings {
@@ -28,8 +30,6 @@ export interface NodeSettings {
   readonly spot: boolean
   /** GiB of each instance's disk. */
   readonly diskSize: number
-  /** Whether pods with the node selector wherry.dev/compute: fargate run as Fargate tasks. */
-  readonly fargate: boolean
 }
 
 export const NODE_DEFAULTS: NodeSettings = {
@@ -39,8 +39,7 @@ export const NODE_DEFAULTS: NodeSettings = {
   types: ['t4g.small', 't4g.medium', 'm7g.large', 'm7g.xlarge'],
   limit: 10,
   spot: false,
-  diskSize: 20,
-  fargate: false
+  diskSize: 20
 }
 
 /** Reads the context. Throws what is wrong with it, by name. */
@@ -58,6 +57,7 @@ export function readSettings(context: (key: string) => unknown): Settings {
     emulated: flag('emulated', false),
     agent: flag('agent', !flag('emulated', false)),
     nodes: nodeSettings(context('nodes')),
+    fargate: String(context('fargate')) === 'true',
     ...(adminArn === undefined ? {} : { adminArn }),
     ...(endpoint === undefined ? {} : { endpoint })
   }

@@ -64,7 +64,8 @@ beforeAll(async () => {
     name: 'other',
     emulated: 'true',
     endpoint: 'https://127.0.0.1:1/prod',
-    nodes: { zones: 3, fargate: true }
+    fargate: 'true',
+    nodes: { zones: 3 }
   }
   ;[whole, other] = await Promise.all([synthesize(), synthesize(context)])
 }, 120_000)
