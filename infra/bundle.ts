@@ -18,19 +18,6 @@ export interface Bundle {
 const REQUIRE = "import{createRequire as wherryRequire}from'node:module';const require=wherryRequire(import.meta.url);"
 
 /**
- * tsyringe (of @peculiar/x509) wants reflect-metadata loaded before it. Whoever imports both says so by their order,
- * which is lost where the two come into chunks: so tsyringe imports it itself.
- */
-const reflectFirst: Plugin = {
-  name: 'reflect-metadata before tsyringe',
-  setup: ({ onLoad }) => {
-    onLoad({ filter: /[\\/]tsyringe[\\/]dist[\\/][^\\/]+[\\/]index\.js$/ }, async ({ path }) => {
-      return { contents: `import 'reflect-metadata'\n${await readFile(path, 'utf8')}`, loader: 'js' }
-    })
-  }
-}
-
-/**
  * Bundles an entry file (lambdas/api/handler.ts) into `outDir`, which is emptied: ES modules for Node 24, minified. What
  * is imported lazily comes in files of its own, so that a cold start reads none of it. The handler is "index.handler".
  */
