@@ -36,7 +36,7 @@ export async function bundle(entry: string, outDir: string): Promise<Bundle> {
     mainFields: ['module', 'main'],
     // The addon of LMDB is the one-machine cluster's; none of the functions opens it.
     external: ['lmdb'],
-    plugins: [compactJson, lambdaCredentials, noBrowser],
+    plugins: [reflectFirst, compactJson, lambdaCredentials, noBrowser],
     banner: { js: REQUIRE },
     legalComments: 'none',
     metafile: true,
@@ -52,6 +52,19 @@ export async function bundle(entry: string, outDir: string): Promise<Bundle> {
   for (const path of Object.keys(outputs)) if (path.endsWith('index.mjs')) load(path)
   const entryBytes = [...loaded].reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0)
   return { folder: outDir, bytes: await folderBytes(outDir), entryBytes }
+}
+
+/**
+ * tsyringe (of @peculiar/x509) wants reflect-metadata before it. An import in our own file says so, but when code is
+ * split, what several lazy files share runs before each of them: so the one that needs it imports it itself.
+ */
+const reflectFirst: Plugin = {
+  name: 'reflect-first',
+  setup(of) {
+    of.onLoad({ filter: /\/tsyringe\/dist\/esm\d+\/index\.js$/ }, async ({ path }) => {
+      return { contents: `import 'reflect-metadata'\n${await readFile(path, 'utf8')}`, loader: 'js' }
+    })
+  }
 }
 
 /** JSON from which on it is worth a millisecond to unpack it. */

@@ -166,9 +166,28 @@ describeWith(lacksForEmulator('ministack'), 'the API as a function', () => {
     sqs.destroy()
   })
 
+  /** A call of IAM's as the emulator takes it, which does not look at signatures. */
+  async function createRole(name: string): Promise<void> {
+    const trust = { Effect: 'Allow', Principal: { AWS: '*' }, Action: 'sts:AssumeRole' }
+    const AssumeRolePolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [trust] })
+    const scope = 'test/20260101/us-east-1/iam/aws4_request'
+    const response = await fetch(emulator.endpoint, {
+      method: 'POST',
+      headers: { authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0` },
+      body: new URLSearchParams({
+        Action: 'CreateRole',
+        Version: '2010-05-08',
+        RoleName: name,
+        AssumeRolePolicyDocument
+      })
+    })
+    if (!response.ok) throw new Error(`the role was not made: ${await response.text()}`)
+  }
+
   /** What an instance with the node's role signs. */
   async function nodeToken(): Promise<string> {
     const { AssumeRoleCommand, STSClient } = await import('@aws-sdk/client-sts')
+    await createRole('wherry-dev-node')
     const sts = new STSClient({ endpoint: emulator.endpoint, region: REGION, credentials: KEYS })
     const role = { RoleArn: process.env.WHERRY_NODE_ROLE_ARN, RoleSessionName: NODE }
     const { Credentials } = await sts.send(new AssumeRoleCommand(role))
