@@ -166,22 +166,20 @@ describeWith(lacksForEmulator('ministack'), 'the API as a function', () => {
     sqs.destroy()
   })
 
-  /** A call of IAM's as the emulator takes it, which does not look at signatures. */
-  async function createRole(name: string): Promise<void> {
+  /** One that anybody may take, as an instance takes its own. */
+  async function createRole(RoleName: string): Promise<void> {
+    const { CloudFormationClient, CreateStackCommand, waitUntilStackCreateComplete } = await import(
+      '@aws-sdk/client-cloudformation'
+    )
+    const client = new CloudFormationClient({ endpoint: emulator.endpoint, region: REGION, credentials: KEYS })
     const trust = { Effect: 'Allow', Principal: { AWS: '*' }, Action: 'sts:AssumeRole' }
-    const AssumeRolePolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [trust] })
-    const scope = 'test/20260101/us-east-1/iam/aws4_request'
-    const response = await fetch(emulator.endpoint, {
-      method: 'POST',
-      headers: { authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0` },
-      body: new URLSearchParams({
-        Action: 'CreateRole',
-        Version: '2010-05-08',
-        RoleName: name,
-        AssumeRolePolicyDocument
-      })
-    })
-    if (!response.ok) throw new Error(`the role was not made: ${await response.text()}`)
+    const AssumeRolePolicyDocument = { Version: '2012-10-17', Statement: [trust] }
+    const Role = { Type: 'AWS::IAM::Role', Properties: { RoleName, AssumeRolePolicyDocument } }
+    const TemplateBody = JSON.stringify({ Resources: { Role } })
+    const StackName = `${RoleName}-role`
+    await client.send(new CreateStackCommand({ StackName, TemplateBody, Capabilities: ['CAPABILITY_NAMED_IAM'] }))
+    await waitUntilStackCreateComplete({ client, maxWaitTime: 30, minDelay: 1 }, { StackName })
+    client.destroy()
   }
 
   /** What an instance with the node's role signs. */
