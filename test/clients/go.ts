@@ -3,12 +3,16 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/local/go/bin` }
+/** Where Go's own installer puts it comes first: a distribution's may be years older. */
+const ENV = { ...process.env, PATH: `/usr/local/go/bin:${process.env.PATH}` }
+/** As go.mod says; Go from 1.21 on fetches the one that a module asks for. */
+const LEAST_MINOR = 21
 
 /** Why the Go programs of this folder cannot be built here; undefined: they can. */
 export function lacksGo(): string | undefined {
-  const { status } = spawnSync('go', ['version'], { env: ENV })
-  return status === 0 ? undefined : 'needs Go 1.25 (https://go.dev/dl)'
+  const { stdout } = spawnSync('go', ['version'], { env: ENV, encoding: 'utf8' })
+  const minor = /go1\.(\d+)/.exec(stdout ?? '')?.[1]
+  return Number(minor ?? 0) >= LEAST_MINOR ? undefined : `needs Go 1.${LEAST_MINOR} or newer (https://go.dev/dl)`
 }
 
 /** Builds one program of controller-runtime/ and returns its path in a folder of its own. */
