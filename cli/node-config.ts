@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { KeyPair } from '../lambdas/api/certificates.ts'
 import type { Keys } from '../lambdas/api/keys.ts'
-import type { AgentConfig } from '../node-agent/config.ts'
+import type { AgentConfig, JoinConfig } from '../node-agent/config.ts'
 import type { Cluster } from './cluster.ts'
 import { writeAtomically } from './files.ts'
 import { hostAddress } from './machine-address.ts'
@@ -58,7 +58,7 @@ export function nodeConfig(paths: Paths, cluster: Cluster) {
     kubeletPort: 0,
     clusterName: name,
     ...(level === undefined ? {} : { logLevel: level })
-  } satisfies AgentConfig
+  } satisfies JoinConfig
 }
 
 /** What a node of this folder has left on the machine, if there ever was one: for `down`, whatever files are damaged. */

@@ -10,7 +10,7 @@ export const CLUSTER_DNS = '10.96.0.10'
 export const CLUSTER_DOMAIN = 'cluster.local'
 
 /**
- * Where pods reach the API: each node has this link-local address, and the agent's proxy behind it (docs/adr/0007). It
+ * Where pods reach the API: each node has this link-local address, and the agent's proxy behind it (docs/adr/0008). It
  * is the endpoint of the service default/kubernetes. AWS' own link-local addresses are in 169.254.169.0/24 and
  * 169.254.170.0/23; NodeLocal DNSCache has 169.254.20.10.
  */
@@ -25,11 +25,11 @@ export const API_SERVER_NAMES = [
 ] as const
 
 /**
- * A node on AWS renews its lease each 30 s, a plain write of $0.05 a month (facts/aws.md); after three that are missing
+ * A node on AWS renews its lease each minute: with API Gateway's price that is $0.20 a month. After two that are missing
  * it counts as lost. The lease says so itself (leaseDurationSeconds), and node lifecycle goes by it.
  */
-export const AWS_RENEW_MS = 30_000
-export const AWS_LEASE_SECONDS = 100
+export const AWS_RENEW_MS = 60_000
+export const AWS_LEASE_SECONDS = 150
 
 /** vxlan's UDP port between nodes (IANA's), which their security group lets in. */
 export const VXLAN_PORT = 4789

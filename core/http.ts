@@ -27,6 +27,18 @@ export interface ApiRequest {
   readonly user?: UserInfo
   /** Aborted when the client has gone. */
   readonly signal?: AbortSignal
+  /** What the transport can carry of a watch. Absent: whatever the client asks for. */
+  readonly hold?: Hold
+}
+
+/** A watch that its transport cannot hold open ends cleanly, with a bookmark where the client takes them. */
+export interface Hold {
+  /** Milliseconds after which it ends. */
+  readonly ms: number
+  /** The transport passes on nothing before the end: end as soon as there is something to tell. */
+  readonly untilEvents: boolean
+  /** About so many bytes at most. */
+  readonly maxBytes?: number
 }
 
 /** A value with its JSON: made once, when first asked for. */

@@ -25,8 +25,8 @@ const MAX_PAUSE_MS = 30_000
 /** A watch is begun anew after this long (client-go: 5 to 10 minutes), so that a connection dead without a word heals. */
 const WATCH_LIFE_MS = 300_000
 
-/** With a doorbell, it is asked this often without a ring: one may have been lost. */
-const UNRUNG_MS = 300_000
+/** With a doorbell, it is asked this often without a ring: one may have been lost. Each time is a paid request. */
+const UNRUNG_MS = 1_800_000
 
 /**
  * Keeps a consumer's picture of one resource current: list, then watch from the list's version; a watch that breaks

@@ -1,12 +1,14 @@
 /** The agent: everything of one node put together, from the runtime and the client that it is given. */
 import { resolve } from 'node:path'
 import type { Client } from '../core/client.ts'
+import type { Doorbell } from '../core/doorbell.ts'
 import { createEventRecorder } from '../core/events.ts'
 import { pods, services } from '../core/kinds/refs.ts'
 import type { Service } from '../core/kinds/types.ts'
 import { keyOf } from '../core/object.ts'
 import type { Ports } from '../core/ports.ts'
 import { reflect } from '../core/reflector.ts'
+import { answerOf, type NodeAnswer, type NodeSources } from './answers.ts'
 import { type AgentConfig, pathsOf } from './config.ts'
 import { readResolvConf } from './containers/dns.ts'
 import { collectImages } from './images/collect.ts'
@@ -20,7 +22,7 @@ import { PodManager } from './pod-manager.ts'
 import type { NodeContext } from './pod-tasks.ts'
 import { cgroupRootOf } from './runtime/containerd.ts'
 import type { Runtime } from './runtime/runtime.ts'
-import { type NodeServer, startServer } from './server.ts'
+import { startServer } from './server.ts'
 import { StatusManager } from './status-manager.ts'
 import { createTokens } from './volumes/tokens.ts'
 import { ensureVolatile } from './volumes/volumes.ts'
@@ -35,21 +37,26 @@ export interface AgentOptions {
   readonly client: Client
   readonly runtime: Runtime
   readonly ports: Ports
-  /** PEM: the cluster's CA and what the node's server shows. */
-  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** PEM: the cluster's CA and what the node's server shows. Absent: nobody connects to this node, it has no server. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** Rung instead of watches held open. */
+  readonly doorbell?: Doorbell
   /** The runtime has its network, and services work. */
   readonly networkReady: () => boolean
 }
 
 export interface Agent {
+  /** Of the node's server; 0: it has none. */
   readonly port: number
+  /** What the server would answer to a GET. */
+  readonly answer: (path: string, signal: AbortSignal) => Promise<NodeAnswer>
   readonly registration: Registration
   /** Containers go on. */
   close(): Promise<void>
 }
 
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { config, runtime, ports, client } = options
+  const { config, runtime, ports, client, doorbell } = options
   const stop = new AbortController()
   const { signal } = stop
   const [machine, version, host] = await Promise.all([
@@ -62,7 +69,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let manager: PodManager
   const context: NodeContext = {
     ...shared(options, machine),
-    objects: new Objects(client, ports, (uid) => manager.objectChanged(uid)),
+    objects: new Objects({ client, ports, doorbell }, (uid) => manager.objectChanged(uid)),
     services: () => [...known.values()],
     dns: { clusterDNS: config.clusterDNS, clusterDomain: config.clusterDomain, host },
     judgeResize: (pod) => manager.judgeResize(pod),
@@ -73,22 +80,26 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     labels: () => agent.registration.node()?.metadata.labels ?? nodeLabels(config, machine),
     taints: () => agent.registration.node()?.spec?.taints ?? []
   })
-  const server = await serve(options, manager)
-  const registration = register(options, { machine, server, version, signal })
+  const sources = sourcesOf(options, manager)
+  const { tls } = options
+  const server = tls === undefined ? undefined : await startServer({ ...sources, tls, port: config.kubeletPort })
+  const registration = register(options, { machine, port: server?.port ?? 0, version, signal })
   const agent: Agent = {
-    port: server.port,
+    port: server?.port ?? 0,
+    answer: (path, gone) => answerOf(sources, path, gone),
     registration,
     close: async () => {
       stop.abort()
       manager.close()
       context.objects.close()
-      await server.close()
+      await server?.close()
     }
   }
-  void reflect(client, services, { ports, signal, ...collectInto(known) })
+  void reflect(client, services, { ports, signal, doorbell, ...collectInto(known) })
   manager.start(signal)
   void reflect(client, pods, {
     query: { fieldSelector: `spec.nodeName=${config.nodeName}` },
+    doorbell,
     ports,
     signal,
     onSync: (items) => manager.sync(items),
@@ -137,11 +148,8 @@ function volatileFolder(config: AgentConfig): string {
   return resolve(config.dataDir, 'volatile')
 }
 
-function serve(options: AgentOptions, manager: PodManager): Promise<NodeServer> {
-  const { config, runtime, ports, tls } = options
-  return startServer({
-    port: config.kubeletPort,
-    tls,
+function sourcesOf({ config, runtime, ports }: AgentOptions, manager: PodManager): NodeSources {
+  return {
     nodeName: config.nodeName,
     runtime,
     ports,
@@ -149,14 +157,14 @@ function serve(options: AgentOptions, manager: PodManager): Promise<NodeServer> 
     status: (namespace, name) => manager.find(namespace, name)?.status,
     containers: (namespace, name) => manager.find(namespace, name)?.runtime.containers ?? [],
     onChange: (listener) => manager.onChange(listener)
-  })
+  }
 }
 
 function register(
   options: AgentOptions,
   at: {
     readonly machine: Machine
-    readonly server: NodeServer
+    readonly port: number
     readonly version: { readonly name: string; readonly version: string }
     readonly signal: AbortSignal
   }
@@ -166,6 +174,8 @@ function register(
     client,
     ports,
     nodeName: config.nodeName,
+    lease: { seconds: config.leaseSeconds, renewMs: config.renewMs },
+    doorbell: options.doorbell,
     signal: at.signal,
     facts: async () => {
       const [pressure, images, problem] = await Promise.all([
@@ -180,7 +190,7 @@ function register(
         images,
         problem,
         runtimeVersion: runtimeVersion(at.version),
-        kubeletPort: at.server.port,
+        kubeletPort: at.port,
         now: ports.clock.now()
       }
     }

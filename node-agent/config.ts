@@ -2,23 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { NetworkConfig } from './network/network.ts'
 
-/** What `wherry up` or `wherry join` tells the agent: the JSON file of `--config`. */
+/** A node's agent, wherever it runs. */
 export interface AgentConfig {
   readonly nodeName: string
   /** The node's own folder, DIR/node: everything the agent and its containerd keep. */
   readonly dataDir: string
-  /** As in https://127.0.0.1:6443 */
-  readonly apiServer: string
-  /** PEM files: the cluster's CA, and the client certificate (CN system:node:NAME, O system:nodes). */
-  readonly caFile: string
-  readonly certFile: string
-  readonly keyFile: string
-  /** The certificate of the agent's own server; default: the client certificate. */
-  readonly servingCertFile?: string
-  readonly servingKeyFile?: string
-  /** The network's own identity (CN system:kube-proxy): a node may not read other nodes. Default: the node's. */
-  readonly proxyCertFile?: string
-  readonly proxyKeyFile?: string
   readonly podCIDR: string
   readonly serviceCIDR: string
   /** The address of the cluster's DNS service. */
@@ -35,8 +23,36 @@ export interface AgentConfig {
   readonly labels?: Readonly<Record<string, string>>
   /** Default /etc/resolv.conf. */
   readonly upstreamResolvConf?: string
+  /** The cluster gives the node its range (node-ipam): the agent does not write it into the Node. */
+  readonly givenPodCIDR?: boolean
+  /** Packets to pods of other nodes are wrapped (network/overlay.ts); default: routes to neighbours. */
+  readonly overlay?: boolean
+  /** Where pods of this node reach the API, if that is the agent's own proxy. */
+  readonly apiProxyAddress?: string
+  /** Of the Node: "aws:///us-east-1a/i-0123456789abcdef0". */
+  readonly providerID?: string
+  readonly annotations?: Readonly<Record<string, string>>
+  /** How long the node's lease holds, and how often it is renewed; default 40 s each 10 s, as kubelet. */
+  readonly leaseSeconds?: number
+  readonly renewMs?: number
   /** "debug", "info" ...; default "info". */
   readonly logLevel?: string
+}
+
+/** What `wherry up` or `wherry join` tells the agent: the JSON file of `--config`. */
+export interface JoinConfig extends AgentConfig {
+  /** As in https://127.0.0.1:6443 */
+  readonly apiServer: string
+  /** PEM files: the cluster's CA, and the client certificate (CN system:node:NAME, O system:nodes). */
+  readonly caFile: string
+  readonly certFile: string
+  readonly keyFile: string
+  /** The certificate of the agent's own server; default: the client certificate. */
+  readonly servingCertFile?: string
+  readonly servingKeyFile?: string
+  /** The network's own identity (CN system:kube-proxy): a node may not read other nodes. Default: the node's. */
+  readonly proxyCertFile?: string
+  readonly proxyKeyFile?: string
 }
 
 /** What containerd.ts needs of it, so that the CLI need not know a node's certificates. */
@@ -57,8 +73,8 @@ const REQUIRED = [
   'clusterName'
 ] as const
 
-export async function loadConfig(file: string): Promise<AgentConfig> {
-  const config = JSON.parse(await readFile(file, 'utf8')) as AgentConfig
+export async function loadConfig(file: string): Promise<JoinConfig> {
+  const config = JSON.parse(await readFile(file, 'utf8')) as JoinConfig
   const missing = REQUIRED.filter((field) => typeof config[field] !== 'string' || config[field] === '')
   if (missing.length > 0) throw new Error(`${file}: missing ${missing.join(', ')}`)
   return { ...config, kubeletPort: config.kubeletPort ?? 10250 }
@@ -77,7 +93,7 @@ export function pathsOf(dataDir: string) {
 
 export function networkConfigOf(config: AgentConfig): NetworkConfig {
   const paths = pathsOf(config.dataDir)
-  const { clusterName, nodeName, podCIDR, serviceCIDR, clusterDNS, clusterDomain, nodeIP } = config
+  const { clusterName, nodeName, podCIDR, serviceCIDR, clusterDNS, clusterDomain, nodeIP, apiProxyAddress } = config
   return {
     clusterName,
     nodeName,
@@ -88,6 +104,8 @@ export function networkConfigOf(config: AgentConfig): NetworkConfig {
     nodeIP,
     cniConfDir: paths.cniConf,
     stateDir: paths.cniState,
+    overlay: config.overlay === true,
+    ...(apiProxyAddress === undefined ? {} : { apiProxyAddress }),
     upstreamResolvConf: config.upstreamResolvConf ?? '/etc/resolv.conf'
   }
 }

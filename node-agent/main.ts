@@ -6,17 +6,13 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 import { Client } from '../core/client.ts'
-import { sleep } from '../core/ports.ts'
 import { systemPorts } from '../core/system-ports.ts'
 import { startAgent } from './agent.ts'
 import { type ApiConnection, connectApi } from './api-connection.ts'
-import { type AgentConfig, loadConfig, networkConfigOf, pathsOf } from './config.ts'
+import { type JoinConfig, loadConfig, networkConfigOf, pathsOf } from './config.ts'
 import { startNetwork } from './network/network.ts'
-import { containerdIsAlive, ensureContainerd } from './runtime/containerd.ts'
+import { ensureContainerd, keepContainerd } from './runtime/containerd.ts'
 import { connectRuntime } from './runtime/cri.ts'
-
-/** How often the private containerd is checked; its end also shows by its event stream breaking. */
-const CHECK_MS = 500
 
 const { values } = parseArgs({ options: { config: { type: 'string' } } })
 if (values.config === undefined) {
@@ -35,7 +31,7 @@ await run(config).catch((error: unknown) => {
   process.exit(1)
 })
 
-async function run(config: AgentConfig): Promise<void> {
+async function run(config: JoinConfig): Promise<void> {
   const paths = pathsOf(config.dataDir)
   await mkdir(paths.pods, { recursive: true, mode: 0o700 })
   const read = (file: string) => readFile(file, 'utf8')
@@ -63,7 +59,7 @@ async function run(config: AgentConfig): Promise<void> {
     networkReady: () => network.ready()
   })
   ports.log.info({ node: config.nodeName, port: agent.port }, 'the node agent runs')
-  void keepContainerd(config)
+  void keepContainerd(config, ports)
   const end = async () => {
     await agent.close()
     await network.close()
@@ -75,21 +71,9 @@ async function run(config: AgentConfig): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, () => void end())
 }
 
-async function proxyConnection(config: AgentConfig, ca: string): Promise<ApiConnection | undefined> {
+async function proxyConnection(config: JoinConfig, ca: string): Promise<ApiConnection | undefined> {
   const { proxyCertFile, proxyKeyFile } = config
   if (proxyCertFile === undefined || proxyKeyFile === undefined) return undefined
   const [cert, key] = await Promise.all([readFile(proxyCertFile, 'utf8'), readFile(proxyKeyFile, 'utf8')])
   return connectApi({ url: config.apiServer, ca, cert, key, ports })
-}
-
-/** Starts containerd again whenever it has died. Pods outlive it: their shims are processes of their own. */
-async function keepContainerd(config: AgentConfig): Promise<void> {
-  for (;;) {
-    await sleep(ports.clock, CHECK_MS)
-    if (await containerdIsAlive(config)) continue
-    ports.log.warn({}, 'containerd has ended and is started again')
-    await ensureContainerd(config, ports).catch((error: unknown) => {
-      ports.log.error({ error: String(error) }, 'containerd could not be started')
-    })
-  }
 }

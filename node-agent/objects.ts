@@ -1,5 +1,6 @@
 /** ConfigMaps and secrets that the pods of this node refer to: asked for once, then watched while somebody uses them. */
 import type { Client } from '../core/client.ts'
+import type { Doorbell } from '../core/doorbell.ts'
 import { configMaps, type ResourceRef, secrets } from '../core/kinds/refs.ts'
 import type { ConfigMap, Secret } from '../core/kinds/types.ts'
 import type { Resource } from '../core/object.ts'
@@ -19,16 +20,25 @@ interface At {
   readonly name: string
 }
 
+export interface ObjectsOptions {
+  readonly client: Client
+  readonly ports: Ports
+  /** Rung instead of watches held open. */
+  readonly doorbell?: Doorbell | undefined
+}
+
 export class Objects {
   private readonly client: Client
   private readonly ports: Ports
+  private readonly doorbell: Doorbell | undefined
   private readonly onChange: (podUid: string) => void
   private readonly tracked = new Map<string, Tracked>()
 
   /** `onChange`: called with each pod that uses an object that has changed. */
-  constructor(client: Client, ports: Ports, onChange: (podUid: string) => void) {
+  constructor({ client, ports, doorbell }: ObjectsOptions, onChange: (podUid: string) => void) {
     this.client = client
     this.ports = ports
+    this.doorbell = doorbell
     this.onChange = onChange
   }
 
@@ -88,6 +98,7 @@ export class Objects {
     void reflect(this.client, ref, {
       query: { namespace: at.namespace, fieldSelector: `metadata.name=${at.name}` },
       ports: this.ports,
+      doorbell: this.doorbell,
       signal: entry.stop.signal,
       onSync: (items) => take(items[0]),
       onEvents: (events) => {

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import type { PodStatus } from '../core/kinds/types.ts'
 import { silentLog, systemPorts } from '../core/system-ports.ts'
 import { createAuthority, issueCertificate, type KeyPair } from '../lambdas/api/certificates.ts'
+import { loggedContainer } from './answers.ts'
 import { ran } from './pod/fixture.ts'
 import { FakeRuntime } from './runtime/fake.ts'
-import { loggedContainer, type NodeServer, startServer } from './server.ts'
+import { type NodeServer, startServer } from './server.ts'
 
 describe('the node’s server', () => {
   const ports = systemPorts(silentLog)

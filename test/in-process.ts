@@ -1,11 +1,13 @@
 /** A control plane in the test's own process: the API on the memory store, with its RBAC, and the controllers. */
 import { Client } from '../core/client.ts'
 import type { Change } from '../core/feed.ts'
+import type { Send } from '../core/http.ts'
 import { kindTable } from '../core/kinds/table.ts'
 import { DEFAULT_ADDRESSES } from '../lambdas/api/addresses.ts'
 import { admissionEffects, admissionPlugins } from '../lambdas/api/admission/registry.ts'
 import { createAuthorizer } from '../lambdas/api/authz.ts'
 import { bootstrap } from '../lambdas/api/bootstrap.ts'
+import { ledgerEffect } from '../lambdas/api/ledger-effect.ts'
 import { createApi } from '../lambdas/api/server.ts'
 import type { ReconcilerConfig, ServedKind } from '../lambdas/reconciler/controller.ts'
 import { type Reconciler, startReconciler } from '../lambdas/reconciler/reconciler.ts'
@@ -21,6 +23,7 @@ export interface InProcess {
   /** The one that runs now. */
   readonly reconciler: Reconciler
   readonly store: Store
+  readonly api: Send
   /** Everything that changed, in order. */
   readonly changes: readonly Change[]
   /** All controllers have nothing to do; timers may still be set. */
@@ -43,7 +46,7 @@ export async function startInProcess(config: Partial<ReconcilerConfig> = {}, nod
   await bootstrap({ store, ports, addresses: DEFAULT_ADDRESSES, endpoint, nodeAgents })
   const authorizer = await createAuthorizer(store)
   const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer })
-  const api = createApi({ store, ports, authorizer, admission, effects: admissionEffects, kinds })
+  const api = createApi({ store, ports, authorizer, admission, effects: [...admissionEffects, ledgerEffect], kinds })
   const client = (username: string, ...groups: string[]) =>
     new Client(api.handle, { username, groups: [...groups, 'system:authenticated'] })
   const changes: Change[] = []
@@ -66,6 +69,7 @@ export async function startInProcess(config: Partial<ReconcilerConfig> = {}, nod
   return {
     ports,
     store,
+    api: api.handle,
     changes,
     settled,
     admin: client('admin', 'system:masters'),

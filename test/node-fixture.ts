@@ -51,7 +51,7 @@ export async function startTestNode(): Promise<TestNode> {
   let manager: PodManager
   const start = () => {
     stop = new AbortController()
-    const objects = new Objects(client, ports, (uid) => manager.objectChanged(uid))
+    const objects = new Objects({ client, ports }, (uid) => manager.objectChanged(uid))
     const context: NodeContext = {
       runtime,
       client,

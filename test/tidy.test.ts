@@ -54,7 +54,7 @@ const LAYERS: readonly { readonly of: RegExp; readonly may: RegExp }[] = [
 
 /** Entry files construct the real clock, randomness and connections; nobody else may reach for them. */
 const ENTRIES =
-  /^(cli\/|node-agent\/main\.ts$|lambdas\/\w+\/handler\.ts$|core\/system-ports\.ts$|core\/kinds\/generate-types\.ts$)/
+  /^(cli\/|node-agent\/(aws\/)?main\.ts$|lambdas\/\w+\/handler\.ts$|core\/system-ports\.ts$|core\/kinds\/generate-types\.ts$)/
 const BARE = /\b(Date\.now\(|new Date\(\)|Math\.random\(|randomUUID\(|setTimeout\(|setInterval\(|performance\.now\()/
 
 test('each folder imports only what its place in the design allows', () => {

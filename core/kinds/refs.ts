@@ -3,6 +3,7 @@ import type {
   ClusterRoleBinding,
   ConfigMap,
   ControllerRevision,
+  DaemonSet,
   Deployment,
   EndpointSlice,
   Endpoints,
@@ -48,6 +49,7 @@ export const serviceAccounts = ref<ServiceAccount>('v1', 'serviceaccounts', { ki
 export const events = ref<Event>('v1', 'events', { kind: 'Event' })
 export const leases = ref<Lease>('coordination.k8s.io/v1', 'leases', { kind: 'Lease' })
 export const deployments = ref<Deployment>('apps/v1', 'deployments', { kind: 'Deployment' })
+export const daemonSets = ref<DaemonSet>('apps/v1', 'daemonsets', { kind: 'DaemonSet' })
 export const replicaSets = ref<ReplicaSet>('apps/v1', 'replicasets', { kind: 'ReplicaSet' })
 export const controllerRevisions = ref<ControllerRevision>('apps/v1', 'controllerrevisions', {
   kind: 'ControllerRevision'

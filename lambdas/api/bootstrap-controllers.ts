@@ -117,6 +117,15 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
     allow(READ, 'coordination.k8s.io', 'leases'),
     writeEvents
   ],
+  // Wherry's own: makes nodes on demand.
+  'node-provisioner': [
+    allow(`${READ} create update`, 'internal.wherry.dev', 'fleets'),
+    allow(READ, 'internal.wherry.dev', 'nodeledgers'),
+    allow(`${READ} delete patch`, '', 'nodes'),
+    allow(READ, '', 'pods'),
+    allow(READ, 'apps', 'daemonsets'),
+    writeEvents
+  ],
   'persistent-volume-binder': [
     allow(`${READ} create delete update`, '', 'persistentvolumes'),
     allow('update', '', 'persistentvolumes/status'),

@@ -8,7 +8,7 @@ const IPAM: RbacSubject = { kind: 'ServiceAccount', name: 'node-ipam-controller'
 
 /** ClusterRoles by name. */
 export const nodeAgentRoles: Readonly<Record<string, readonly PolicyRule[]>> = {
-  // The certificate of the node's own way to the API, and what the API asked of a node (docs/adr/0006, 0007).
+  // The certificate of the node's own way to the API, and what the API asked of a node (docs/adr/0006, 0008).
   'wherry:node': [allowPaths('post', '/wherry/v1/*')],
   'wherry:node-ipam': [
     allow(`${READ} patch`, '', 'nodes'),

@@ -23,6 +23,8 @@ export interface CertificateRequest {
   readonly organizations?: readonly string[]
   /** Subject alternative names; with them the certificate serves, without them it only identifies a client. */
   readonly hosts?: readonly string[]
+  /** It identifies nobody as a client. */
+  readonly serverOnly?: boolean
   /** Milliseconds since 1970. */
   readonly notBefore: number
   readonly notAfter: number
@@ -54,9 +56,19 @@ export async function createAuthority(request: CertificateRequest, key?: string)
 /** A leaf certificate with a new key, signed by `authority`. */
 export async function issueCertificate(authority: KeyPair, request: CertificateRequest): Promise<KeyPair> {
   const keys = await generate()
+  return { certificate: await sign(authority, request, keys.publicKey), key: await exportKey(keys.privateKey) }
+}
+
+/** A leaf certificate for a key that stays with whoever has it. `publicKey`: P-256, SPKI, PEM; throws where it is none. */
+export async function certifyKey(authority: KeyPair, request: CertificateRequest, publicKey: string): Promise<string> {
+  const der = x509.PemConverter.decodeFirst(publicKey)
+  return await sign(authority, request, await webcrypto.subtle.importKey('spki', der, ALGORITHM, true, ['verify']))
+}
+
+async function sign(authority: KeyPair, request: CertificateRequest, publicKey: webcrypto.CryptoKey): Promise<string> {
   const issuer = new x509.X509Certificate(authority.certificate)
   const { privateKey: signingKey } = await importPair(authority.key)
-  const usages: string[] = [x509.ExtendedKeyUsage.clientAuth]
+  const usages: string[] = request.serverOnly === true ? [] : [x509.ExtendedKeyUsage.clientAuth]
   const names: x509.Extension[] = []
   if (request.hosts !== undefined) {
     usages.unshift(x509.ExtendedKeyUsage.serverAuth)
@@ -70,7 +82,7 @@ export async function issueCertificate(authority: KeyPair, request: CertificateR
     notBefore: new Date(request.notBefore),
     notAfter: new Date(request.notAfter),
     signingAlgorithm: ALGORITHM,
-    publicKey: keys.publicKey,
+    publicKey,
     signingKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
@@ -80,7 +92,7 @@ export async function issueCertificate(authority: KeyPair, request: CertificateR
       ...names
     ]
   })
-  return { certificate: pem(certificate), key: await exportKey(keys.privateKey) }
+  return pem(certificate)
 }
 
 function subject(request: CertificateRequest): x509.Name {

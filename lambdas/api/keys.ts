@@ -61,6 +61,14 @@ export interface Keys extends TokenMint {
   issueClientCertificate(name: ClientName): Promise<KeyPair>
   /** A node agent's certificate: it serves under `hosts`, and identifies the node as a client too. */
   issueServingCertificate(name: ClientName & { readonly hosts: readonly string[] }): Promise<KeyPair>
+  /** Certifies somebody else's key (P-256, SPKI, PEM) for some days. Throws where it is no such key. */
+  certifyServingKey(publicKey: string, name: ServingName): Promise<string>
+}
+
+export interface ServingName {
+  readonly commonName: string
+  readonly hosts: readonly string[]
+  readonly days: number
 }
 
 /** Names by which clients in and beside the cluster reach the API server, wherever it runs. */
@@ -105,7 +113,8 @@ export async function loadOrCreateKeys(dir: string, options: KeyOptions): Promis
     userToken,
     mintUserToken: (request) => mintUserToken(userToken, { ...request, ports }),
     issueClientCertificate: (name) => issue(authority, name, ports),
-    issueServingCertificate: (name) => issue(authority, name, ports)
+    issueServingCertificate: (name) => issue(authority, name, ports),
+    certifyServingKey: (publicKey, name) => certifyServingKey(authority, { ...name, publicKey }, ports)
   }
 }
 
@@ -170,6 +179,17 @@ export async function issue(authority: KeyPair, name: Leaf['name'], ports: Ports
     ids: ports.ids
   }
   return await issueCertificate(authority, request)
+}
+
+export async function certifyServingKey(
+  authority: KeyPair,
+  { publicKey, days, ...name }: ServingName & { readonly publicKey: string },
+  ports: Ports
+): Promise<string> {
+  const { certifyKey } = await import('./certificates.ts')
+  const now = ports.clock.now()
+  const valid = { serverOnly: true, notBefore: now - SKEW_MS, notAfter: now + days * DAY, ids: ports.ids }
+  return await certifyKey(authority, { ...name, ...valid }, publicKey)
 }
 
 function isUsable(pair: KeyPair, leaf: Leaf): boolean {

@@ -1,7 +1,7 @@
 /** GET with watch: changes as lines, each made once and shared by all who watch in the same form. */
 import { CAUGHT_UP } from '../../core/client.ts'
 import { ApiError } from '../../core/errors.ts'
-import type { ApiResponse, WatchEventType, WatchLine } from '../../core/http.ts'
+import type { ApiResponse, Hold, WatchEventType, WatchLine } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
 import type { Entry, StoreEvent, StoreWatch } from '../../store/store.ts'
@@ -51,15 +51,25 @@ async function* lines(watcher: Watcher): AsyncGenerator<Lines, void, undefined> 
   const stop = new AbortController()
   const abort = () => stop.abort()
   const asked = settings.timeoutSeconds ?? 0
-  const timeoutMs =
+  const wantedMs =
     asked > 0 ? Math.min(asked * 1000, MAX_TIMEOUT_MS) : MIN_TIMEOUT_MS * (1 + context.ports.random.next())
+  const timeoutMs = Math.min(wantedMs, at.request.hold?.ms ?? wantedMs)
   const endsAt = context.ports.clock.now() + timeoutMs
   const timer = context.ports.clock.after(timeoutMs, abort)
   at.request.signal?.addEventListener('abort', abort, { once: true })
   if (at.request.signal?.aborted === true) abort()
   try {
-    const from = yield* initial(watcher)
-    if (settings.untilNow) yield* catchUp(watcher, from, stop.signal)
+    const state = initial(watcher)
+    let told = false
+    let step = await state.next()
+    for (; step.done !== true; step = await state.next()) {
+      told = true
+      yield step.value
+    }
+    const from = step.value
+    // Twice for whoever asked for the state's end: a watch that ends with nothing after it looks broken to client-go.
+    if (told && at.request.hold?.untilEvents === true) yield* lastBookmark(watcher, from)
+    else if (settings.untilNow) yield* catchUp(watcher, from, stop.signal)
     else yield* follow(watcher, { from, signal: stop.signal, endsAt })
   } catch (error) {
     if (stop.signal.aborted) return
@@ -82,27 +92,61 @@ async function* initial(watcher: Watcher): AsyncGenerator<Lines, number, undefin
   const { entries, version } = await context.store.list(at.kind.storage, { ...selection.store, ...least })
   const added = entries.map((entry) => view.line('ADDED', entry))
   if (initialEvents === true && settings.bookmarks) added.push(view.bookmark(version, { [INITIAL_EVENTS_END]: 'true' }))
+  // A part of a state is of no use to anybody.
+  if (fitting(added, at.request.hold) < added.length) throw tooMuch()
   if (added.length > 0) yield added
   return version
 }
 
 async function* follow(
-  { at, context, settings, selection, view }: Watcher,
+  watcher: Watcher,
   { from, signal, endsAt }: { from: number; signal: AbortSignal; endsAt: number }
 ): AsyncGenerator<Lines, void, undefined> {
+  const { at, context, settings, selection, view } = watcher
+  const { hold } = at.request
   const { prefix } = selection.store
   const changes = context.store.watch(at.kind.storage, { from, signal, ...(prefix === undefined ? {} : { prefix }) })
-  if (!settings.bookmarks) {
-    for await (const events of changes) {
-      const batch = linesOf(events, selection, view)
-      if (batch.length > 0) yield batch
+  // The one before the end would be followed by that at the end.
+  const until = hold === undefined ? endsAt : Number.POSITIVE_INFINITY
+  const told = settings.bookmarks ? withBookmarks(changes, { context, signal, endsAt: until }) : changes
+  let last = from
+  for await (const events of told) {
+    if (typeof events === 'number') {
+      yield [view.bookmark(events)]
+      continue
     }
-    return
+    const batch = linesOf(events, selection, view)
+    const fits = fitting(batch, hold)
+    if (fits > 0) yield fits === batch.length ? batch : batch.slice(0, fits)
+    // What did not fit follows the last line's own version.
+    if (fits < batch.length) return
+    last = events.at(-1)?.version ?? last
+    if (batch.length > 0 && hold?.untilEvents === true) break
   }
-  for await (const events of withBookmarks(changes, { context, signal, endsAt })) {
-    const batch = events === undefined ? [view.bookmark(changes.position)] : linesOf(events, selection, view)
-    if (batch.length > 0) yield batch
-  }
+  if (hold !== undefined) yield* lastBookmark(watcher, Math.max(last, changes.position))
+}
+
+/** Of a watch that its transport ends: everything up to `version` was told. */
+async function* lastBookmark({ at, settings, view }: Watcher, version: number): AsyncGenerator<Lines, void, undefined> {
+  if (settings.bookmarks && at.request.signal?.aborted !== true) yield [view.bookmark(version)]
+}
+
+/** How many of the lines the transport can carry: one at least. */
+function fitting(lines: Lines, hold: Hold | undefined): number {
+  if (hold?.maxBytes === undefined) return lines.length
+  let size = 0
+  const end = lines.findIndex((line) => {
+    size += line.bytes().length
+    return size > (hold.maxBytes ?? size)
+  })
+  return end < 0 ? lines.length : Math.max(1, end)
+}
+
+function tooMuch(): ApiError {
+  return new ApiError(
+    'RequestEntityTooLarge',
+    'the state that this watch begins with is larger than an answer can be here: list it in pages (limit), and watch from the version of the list'
+  )
 }
 
 /** For clients who are told by other means that there is something new, and hold no stream meanwhile. */
@@ -122,17 +166,18 @@ async function* catchUp(
   if (!signal.aborted) yield [view.bookmark(changes.position, { [CAUGHT_UP]: 'true' })]
 }
 
-/** The changes; undefined whenever it is time for a bookmark. */
+/** The changes; when it is time for a bookmark, the version that it may name. */
 async function* withBookmarks(
   changes: StoreWatch,
   { context, signal, endsAt }: { context: ApiContext; signal: AbortSignal; endsAt: number }
-): AsyncGenerator<readonly StoreEvent[] | undefined, void, undefined> {
+): AsyncGenerator<readonly StoreEvent[] | number, void, undefined> {
   const { clock, random } = context.ports
   const iterator = changes[Symbol.asyncIterator]()
   let wake = () => {}
-  let due = false
+  let due: number | undefined
+  // Read here and not later: when the next events are about to come, the position is already behind them.
   const ring = () => {
-    due = true
+    due = changes.position
     wake()
   }
   const nextTimer = () => {
@@ -143,6 +188,7 @@ async function* withBookmarks(
   let timer = nextTimer()
   try {
     while (!signal.aborted) {
+      if (due !== undefined) due = changes.position
       let result: IteratorResult<readonly StoreEvent[], unknown> | undefined
       let failure: { readonly error: unknown } | undefined
       iterator.next().then(
@@ -156,15 +202,16 @@ async function* withBookmarks(
         }
       )
       while (result === undefined && failure === undefined) {
-        if (!due) {
+        if (due === undefined) {
           await new Promise<void>((resolve) => {
             wake = resolve
           })
         }
-        if (!due) continue
-        due = false
+        if (due === undefined) continue
+        const version = due
+        due = undefined
         timer = nextTimer()
-        if (result === undefined && failure === undefined) yield undefined
+        if (result === undefined && failure === undefined) yield version
       }
       if (failure !== undefined) throw failure.error
       if (result === undefined || result.done === true) return

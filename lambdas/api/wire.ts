@@ -11,7 +11,7 @@ import type { Peer } from './types.ts'
 
 /** As kube-apiserver: its limit of a request's body, and the size from which answers are compressed. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024
-const GZIP_FROM_BYTES = 128 * 1024
+export const GZIP_FROM_BYTES = 128 * 1024
 /** Bodies of all requests together that may be held while they arrive. */
 const MAX_HELD_BYTES = 96 * 1024 * 1024
 /** Answers larger than the first wait while more than the second is on its way to slow readers. */

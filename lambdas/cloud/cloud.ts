@@ -13,6 +13,7 @@ import { bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
 import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
 import type { Api } from '../api/server.ts'
+import { SERVING_CERTIFICATE_PATH, servingCertificate } from '../api/serving-certificate.ts'
 import { awsOutside } from './aws-clients.ts'
 import { type CloudConfig, cloudConfig, type Environment } from './config.ts'
 import { FOLLOWED, freshAuthorizer } from './fresh.ts'
@@ -59,8 +60,14 @@ export async function warmCloud(environment: Environment = process.env): Promise
   }
 }
 
+/** The real ones, logging to CloudWatch. */
+export function lambdaPorts(environment: Environment = process.env): Ports {
+  const log = jsonLog((line) => void process.stdout.write(line), environment.WHERRY_LOG_LEVEL)
+  return systemPorts(log, { keepsAlive: true })
+}
+
 async function open(environment: Environment): Promise<Cloud> {
-  const ports = systemPorts(jsonLog((line) => void process.stdout.write(line), environment.WHERRY_LOG_LEVEL))
+  const ports = lambdaPorts(environment)
   const config = cloudConfig(environment)
   const lost = () => {
     warm = undefined
@@ -86,7 +93,7 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     keys,
     addresses,
     kubelet: createRelay(relay),
-    paths: relayPaths(relay),
+    paths: { ...relayPaths(relay), [SERVING_CERTIFICATE_PATH]: { post: servingCertificate(keys) } },
     authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),
     ...(config.endpoint === undefined ? {} : { address: new URL(config.endpoint).host })
   })

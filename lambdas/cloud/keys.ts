@@ -2,7 +2,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import type { Ports } from '../../core/ports.ts'
 import type { KeyPair } from '../api/certificates.ts'
-import { issue, type Keys, makeAuthority, makeSigningKey, signingKeyOf } from '../api/keys.ts'
+import { certifyServingKey, issue, type Keys, makeAuthority, makeSigningKey, signingKeyOf } from '../api/keys.ts'
 import { mintUserToken } from '../api/tokens.ts'
 
 /** Where parameters are kept: SSM, of which each call is one. */
@@ -62,7 +62,8 @@ function keysOf(text: string, name: string, ports: Ports): CloudKeys {
     sealing: stored.sealing.map(({ id, key }) => ({ id, key: Buffer.from(key, 'base64') })),
     mintUserToken: (request) => mintUserToken(userToken, { ...request, ports }),
     issueClientCertificate: (client) => issue(stored.authority, client, ports),
-    issueServingCertificate: (server) => issue(stored.authority, server, ports)
+    issueServingCertificate: (server) => issue(stored.authority, server, ports),
+    certifyServingKey: (publicKey, name) => certifyServingKey(stored.authority, { ...name, publicKey }, ports)
   }
 }
 

@@ -6,6 +6,14 @@ import type { ResourceRef } from '../../core/kinds/refs.ts'
 import type { RunResult } from '../../core/loop.ts'
 import type { Resource } from '../../core/object.ts'
 import type { Ports } from '../../core/ports.ts'
+import type { Instances } from './nodes/instances.ts'
+import type { NodeSettings } from './nodes/offers.ts'
+
+/** Nodes on demand (controllers/node-provisioner.ts). */
+export interface NodeProvisioning {
+  readonly instances: Instances
+  readonly settings: NodeSettings
+}
 
 /** A resource as discovery knows it. */
 export interface ServedKind extends ResourceRef<Resource> {
@@ -28,6 +36,8 @@ export interface ReconcilerConfig {
   readonly nodeMonitorGraceMs?: number
   /** A node that never renewed a lease (--node-startup-grace-period). Default 60,000 ms. */
   readonly nodeStartupGraceMs?: number
+  /** Where nodes can be made on demand: the platform's instances, and what may be launched. */
+  readonly provisioning?: NodeProvisioning
   /**
    * Milliseconds since 1970 since when nodes could be heard: silence before it does not count. Default: when the
    * controller was first asked. 0 where the API is always there, whichever process asks.

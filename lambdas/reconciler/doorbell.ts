@@ -47,6 +47,7 @@ export async function ringsOf(changes: readonly Change[], context: ControllerCon
   for (const change of changes) {
     const { resource } = change
     if (resource === 'pods') for (const node of nodesOf(change)) ring(node, resource)
+    if (resource === 'nodes' && changedForItself(change)) ring(change.key, resource)
     if (EVERYONES.has(resource) && (resource !== 'nodes' || changedForOthers(change))) everyones.add(resource)
   }
   if (everyones.size > 0)
@@ -85,6 +86,16 @@ function changedForOthers({ type, object, previous }: Change): boolean {
     !semanticEqual(node.spec?.podCIDRs, before.spec?.podCIDRs) ||
     !semanticEqual(node.status?.addresses, before.status?.addresses)
   )
+}
+
+/** Somebody else changed what its agent goes by: taints, labels, or a condition that the agent knows better. */
+function changedForItself({ type, object, previous }: Change): boolean {
+  if (type !== 'updated' || previous === undefined) return false
+  const goesBy = ({ metadata, spec, status }: Node) => {
+    const conditions = status?.conditions?.map((one) => `${one.type} ${one.status}`).sort()
+    return { labels: metadata.labels, spec, conditions }
+  }
+  return !semanticEqual(goesBy(object as Node), goesBy(previous as Node))
 }
 
 /** Nodes with pods that refer to a changed object: their namespace's pods are read, which costs less than rings for nothing. */

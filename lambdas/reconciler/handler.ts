@@ -1,17 +1,21 @@
 /** The function behind the table's stream, the queue of timers and the clock: runs the controllers. */
 import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { POD_CIDR } from '../../core/cluster-network.ts'
 import { kindTable } from '../../core/kinds/table.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
 import { dynamoClient } from '../cloud/aws-clients.ts'
 import { type Cloud, warmCloud } from '../cloud/cloud.ts'
-import type { ServedKind } from './controller.ts'
+import type { ReconcilerConfig, ServedKind } from './controller.ts'
 import { controllers } from './controllers/registry.ts'
 import { doorbell } from './doorbell.ts'
 import { createReconcilerFunction, type LogNumber, type ReconcilerFunction } from './function.ts'
+import type { Ec2Options } from './nodes/ec2-instances.ts'
+import type { NodeSettings } from './nodes/offers.ts'
 import { sqsBell, sqsClient, sqsQueue } from './sqs.ts'
 
+type Ec2Setting = 'template' | 'subnets'
 type ReconcilerEvent = DynamoDBStreamEvent | SQSEvent | { readonly wherry: 'tick' }
 
 const NOTHING_FAILED: SQSBatchResponse = { batchItemFailures: [] }
@@ -25,7 +29,7 @@ let warm: { readonly cloud: Cloud; readonly reconciler: ReconcilerFunction } | u
  */
 export const handler = middy(async (event: ReconcilerEvent, context: Context): Promise<SQSBatchResponse> => {
   const cloud = await warmCloud()
-  if (warm?.cloud !== cloud) warm = { cloud, reconciler: open(cloud, process.env) }
+  if (warm?.cloud !== cloud) warm = { cloud, reconciler: await open(cloud, process.env) }
   const { reconciler } = warm
   const invocation = { remainingMs: () => context.getRemainingTimeInMillis() }
   if (!('Records' in event)) await reconciler.tick(invocation)
@@ -34,22 +38,44 @@ export const handler = middy(async (event: ReconcilerEvent, context: Context): P
   return NOTHING_FAILED
 })
 
-function open(cloud: Cloud, environment: NodeJS.ProcessEnv): ReconcilerFunction {
+async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<ReconcilerFunction> {
   const { ports, store, backend, config, keys } = cloud
   const sqs = sqsClient()
   const bell = doorbell(sqsBell(sqs))
+  const provisioning = await provisioningOf(environment)
+  const settings: ReconcilerConfig = {
+    caCertificate: keys.authority,
+    nodesHeardSince: 0,
+    podCIDR: POD_CIDR,
+    kinds: () => kindsInUse(backend),
+    ...(provisioning === undefined ? {} : { provisioning })
+  }
   return createReconcilerFunction({
     clients: (name) => cloud.controllerClient(name),
     reader: cloud.client('system:kube-controller-manager'),
     ports,
-    config: { caCertificate: keys.authority, nodesHeardSince: 0, kinds: () => kindsInUse(backend) },
-    controllers: () => [...controllers(), bell],
+    config: settings,
+    controllers: () => [...controllers(settings), bell],
     changes: (resource, versions) => store.changes(resource, versions),
     leases: dynamoLeases({ client: dynamoClient(), table: config.table, ports }),
     timers: sqsQueue(sqs, environment.WHERRY_TIMERS_URL ?? ''),
     dead: sqsQueue(sqs, environment.WHERRY_DEAD_URL ?? ''),
     version: environment.WHERRY_VERSION ?? ''
   })
+}
+
+/** What WHERRY_NODES says (docs/adr/0006-aws.md). EC2's client is large, and loaded only where it is needed. */
+async function provisioningOf({ WHERRY_NODES, WHERRY_CLUSTER = '' }: NodeJS.ProcessEnv) {
+  if (WHERRY_NODES === undefined || WHERRY_NODES === '') return undefined
+  const { template, subnets, ...settings } = JSON.parse(WHERRY_NODES) as NodeSettings & Pick<Ec2Options, Ec2Setting>
+  const [{ EC2Client }, { ec2Instances }] = await Promise.all([
+    import('@aws-sdk/client-ec2'),
+    import('./nodes/ec2-instances.ts')
+  ])
+  return {
+    instances: ec2Instances({ client: new EC2Client({}), cluster: WHERRY_CLUSTER, template, subnets }),
+    settings
+  }
 }
 
 /** Of a kind of which nobody ever made an object there is nothing to delete: most clusters use a third of all. */

@@ -78,7 +78,7 @@ export function startReconciler(
 }
 
 export function createReconciler(options: ReconcilerOptions): Reconciler {
-  const running = (options.controllers ?? controllers()).map((controller) => run(controller, options))
+  const running = (options.controllers ?? controllers(options.config)).map((controller) => run(controller, options))
   const every = async (what: (one: Running) => Promise<unknown>) => void (await Promise.all(running.map(what)))
   return {
     ring: (changes) => {

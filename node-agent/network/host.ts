@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../../core/ports.ts'
-import type { Run } from './run.ts'
+import { must, type Run } from './run.ts'
 
 export interface HostConfig {
   readonly clusterName: string
@@ -10,6 +10,8 @@ export interface HostConfig {
   readonly clusterDNS: string
   readonly nodeIP: string
   readonly stateDir: string
+  /** A further address of this machine that pods of this node reach: the agent's way to the API. */
+  readonly apiProxyAddress?: string
 }
 
 /** Linux cuts interface names at 15 characters. */
@@ -46,6 +48,8 @@ export async function setUpHost(config: HostConfig, run: Run): Promise<void> {
   if ((await run(['ip', 'link', 'show', 'dev', link])).code !== 0) await addLink(link, run)
   await must(run, ['ip', 'link', 'set', 'dev', link, 'up'])
   await must(run, ['ip', 'address', 'replace', `${config.clusterDNS}/32`, 'dev', link])
+  if (config.apiProxyAddress !== undefined)
+    await must(run, ['ip', 'address', 'replace', `${config.apiProxyAddress}/32`, 'dev', link])
   // Where the machine has no default route, the kernel would refuse a service's address before the proxy sees it; and
   // the host's own connections to services get the node's address as their source.
   const route = ['ip', 'route', 'replace', config.serviceCIDR, 'dev', link, 'proto', ROUTE_PROTOCOL]
@@ -88,10 +92,15 @@ export async function tearDownHost(config: HostConfig, run: Run, others: boolean
 
 /** Bytes; of the link that has the node's address. 1500 where it cannot be told. */
 export async function mtuOf(nodeIP: string, run: Run): Promise<number> {
-  const { stdout } = await run(['ip', '-o', 'address', 'show', 'to', nodeIP])
-  const link = /^\d+: ([^\s@]+)/.exec(stdout)?.[1]
+  const link = await underlyingLink(nodeIP, run)
   if (link === undefined) return 1500
   return Number(/ mtu (\d+)/.exec((await run(['ip', '-o', 'link', 'show', 'dev', link])).stdout)?.[1] ?? 1500)
+}
+
+/** The name of the link that has the address. */
+export async function underlyingLink(nodeIP: string, run: Run): Promise<string | undefined> {
+  const { stdout } = await run(['ip', '-o', 'address', 'show', 'to', nodeIP])
+  return /^\d+: ([^\s@]+)/.exec(stdout)?.[1]
 }
 
 /**
@@ -148,9 +157,4 @@ async function readNote<T>(config: HostConfig, name: string, otherwise: T): Prom
   } catch {
     return otherwise
   }
-}
-
-async function must(run: Run, argv: readonly string[], input?: string): Promise<void> {
-  const { code, stderr } = await run(argv, input)
-  if (code !== 0) throw new Error(`${argv.join(' ')}: ${stderr.trim()}`)
 }

@@ -3,6 +3,7 @@
  * on this node, and routes to the pods of other nodes. All of it follows the API by list and watch.
  */
 import type { Client, ListQuery } from '../../core/client.ts'
+import type { Doorbell } from '../../core/doorbell.ts'
 import { endpointSlices, nodes, pods, type ResourceRef, services } from '../../core/kinds/refs.ts'
 import type { Node } from '../../core/kinds/types.ts'
 import { keyOf, type Resource } from '../../core/object.ts'
@@ -12,6 +13,7 @@ import { removeConflist, writeConflist } from './cni.ts'
 import { Directory } from './dns.ts'
 import { DnsServer } from './dns-server.ts'
 import { mtuOf, NodeRoutes, setUpHost, tableName, tearDownHost } from './host.ts'
+import { OverlayRoutes, overlayMtu, setUpOverlay, tearDownOverlay } from './overlay.ts'
 import { ServiceProxy, tellAll } from './proxy.ts'
 import { ProxyApplier, removeTable } from './proxy-apply.ts'
 import { type Run, run as runHere } from './run.ts'
@@ -31,6 +33,9 @@ export interface NetworkConfig {
   readonly stateDir: string
   /** Whose name servers answer for the rest of the world; a machine's /etc/resolv.conf. */
   readonly upstreamResolvConf: string
+  /** Packets to pods of other nodes are wrapped (overlay.ts); default: routes, for nodes that are neighbours on a link. */
+  readonly overlay?: boolean
+  readonly apiProxyAddress?: string
 }
 
 export interface NetworkOptions {
@@ -40,6 +45,8 @@ export interface NetworkOptions {
   readonly nodeClient?: Client
   readonly ports: Ports
   readonly config: NetworkConfig
+  /** Rung instead of watches held open. */
+  readonly doorbell?: Doorbell | undefined
   /** For tests: another network namespace, another port than 53. */
   readonly run?: Run
   readonly dnsAddress?: { readonly address: string; readonly port: number }
@@ -66,7 +73,8 @@ const LISTEN_AGAIN_MS = 500
 export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const { config, run = runHere } = options
   await setUpHost(config, run)
-  await writeConflist(config, await mtuOf(config.nodeIP, run))
+  if (config.overlay === true) await setUpOverlay(config, run)
+  await writeConflist(config, await (config.overlay === true ? overlayMtu : mtuOf)(config.nodeIP, run))
   const running = new RunningNetwork(options, run)
   running.start()
   return running
@@ -77,6 +85,7 @@ export async function removeNetwork(config: NetworkConfig, run: Run = runHere): 
   await removeTable(tableName(config.clusterName), run)
   const tables = await run(['nft', 'list', 'tables', 'ip'])
   const others = tables.stdout.split('\n').some((line) => line.startsWith('table ip wherry'))
+  await tearDownOverlay(config, run)
   await tearDownHost(config, run, others)
   await removeConflist(config)
 }
@@ -89,7 +98,7 @@ class RunningNetwork implements Network {
   private readonly directory = new Directory()
   private readonly applier: ProxyApplier
   private readonly dns: DnsServer
-  private readonly routes: NodeRoutes
+  private readonly routes: NodeRoutes | OverlayRoutes
   private readonly gateways = new Map<string, { readonly range: string; readonly address: string }>()
   private readonly unsynced = new Set<string>()
   private readonly tasks: Promise<void>[] = []
@@ -108,7 +117,7 @@ class RunningNetwork implements Network {
       run,
       ports
     })
-    this.routes = new NodeRoutes(config, run, ports.log)
+    this.routes = config.overlay === true ? new OverlayRoutes(config, run) : new NodeRoutes(config, run, ports.log)
     this.dns = new DnsServer({
       directory: this.directory,
       zone: {
@@ -165,6 +174,7 @@ class RunningNetwork implements Network {
     const { client, nodeClient = client } = this.options
     const task = reflect(ref.resource === 'pods' ? nodeClient : client, ref, {
       query,
+      doorbell: this.options.doorbell,
       signal: this.end.signal,
       ports: this.options.ports,
       onSync: (items) => {
@@ -196,6 +206,11 @@ class RunningNetwork implements Network {
     if (this.proxy.changed()) this.applier.changed()
     if (!this.gatewaysChanged) return
     this.gatewaysChanged = false
+    this.route()
+  }
+
+  private route(): void {
+    if (this.unsynced.size > 0) return
     const wanted = new Map([...this.gateways.values()].map(({ range, address }) => [range, address]))
     const { log } = this.options.ports
     this.routing = this.routing
@@ -238,6 +253,8 @@ class RunningNetwork implements Network {
       if (this.end.signal.aborted) return
       try {
         await setUpHost(config, this.run)
+        // A link that was made anew has lost its entries, and a failure is tried again.
+        if (config.overlay === true) this.route()
       } catch (error) {
         ports.log.error({ err: error }, "the node's network could not be repaired")
       }

@@ -25,3 +25,9 @@ export const run: Run = ([program = '', ...args], input = '') =>
     )
     child.stdin.end(input)
   })
+
+/** Throws with what the program said where its exit code is not 0. */
+export async function must(run: Run, argv: readonly string[], input?: string): Promise<void> {
+  const { code, stderr } = await run(argv, input)
+  if (code !== 0) throw new Error(`${argv.join(' ')}: ${stderr.trim()}`)
+}

@@ -1,5 +1,5 @@
 /** The Node object of this machine, as kubelet would report it. Pure. */
-import type { Node, NodeCondition, NodeStatus } from '../../core/kinds/types.ts'
+import type { Node, NodeCondition, NodeSpec, NodeStatus } from '../../core/kinds/types.ts'
 import { timestamp } from '../../core/ports.ts'
 import { canonicalQuantity } from '../../core/quantity.ts'
 import type { AgentConfig } from '../config.ts'
@@ -45,11 +45,20 @@ export function nodeLabels(config: AgentConfig, machine: Machine): Record<string
 }
 
 export function nodeObject(facts: NodeFacts): Node {
-  const { config, machine } = facts
+  return { ...bareNode(facts.config, facts.machine), status: nodeStatus(facts, undefined) }
+}
+
+/** The node before its agent runs: it has no status yet. */
+export function bareNode(config: AgentConfig, machine: Machine): Node {
+  const annotations = { ...ANNOTATIONS, ...config.annotations }
+  const metadata = { name: config.nodeName, labels: nodeLabels(config, machine), annotations }
+  return { metadata, spec: nodeSpec(config) }
+}
+
+function nodeSpec({ podCIDR, givenPodCIDR, providerID }: AgentConfig): NodeSpec {
   return {
-    metadata: { name: config.nodeName, labels: nodeLabels(config, machine), annotations: ANNOTATIONS },
-    spec: { podCIDR: config.podCIDR, podCIDRs: [config.podCIDR] },
-    status: nodeStatus(facts, undefined)
+    ...(givenPodCIDR === true ? {} : { podCIDR, podCIDRs: [podCIDR] }),
+    ...(providerID === undefined ? {} : { providerID })
   }
 }
 

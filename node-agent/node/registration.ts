@@ -1,9 +1,10 @@
 /** Keeps this machine's Node and lease in the API: registered, current, and renewed. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Client } from '../../core/client.ts'
+import type { Doorbell } from '../../core/doorbell.ts'
 import { isReason } from '../../core/errors.ts'
 import { leases, nodes } from '../../core/kinds/refs.ts'
-import type { Lease, Node, NodeStatus } from '../../core/kinds/types.ts'
+import type { Lease, Node, NodeSpec, NodeStatus } from '../../core/kinds/types.ts'
 import { microTimestamp, type Ports, sleep } from '../../core/ports.ts'
 import { type NodeFacts, nodeObject, nodeStatus } from './node-object.ts'
 
@@ -12,6 +13,8 @@ const LEASE_SECONDS = 40
 const RENEW_MS = 10_000
 const REPORT_MS = 300_000
 const CHECK_MS = 10_000
+/** With a doorbell: a status that did not change is told this often, and a lost ring is made good. */
+const RUNG_REPORT_MS = 1_800_000
 /** While the node is not ready, so that it is as soon as it can be. */
 const UNREADY_CHECK_MS = 50
 const LONG_UNREADY_CHECK_MS = 1000
@@ -26,6 +29,10 @@ export interface RegistrationOptions {
   readonly nodeName: string
   /** The node as it is now. */
   readonly facts: () => Promise<NodeFacts>
+  /** Default: Kubernetes' numbers. */
+  readonly lease?: { readonly seconds?: number | undefined; readonly renewMs?: number | undefined }
+  /** Rung when nodes change. With it the Node is read only then, and when there is something to report. */
+  readonly doorbell?: Doorbell | undefined
   readonly signal: AbortSignal
 }
 
@@ -48,12 +55,19 @@ class StatusReporter {
   private readonly options: RegistrationOptions
   private registered = false
   private reported: unknown
+  /** The Node may have changed since it was read. */
+  private stale = true
   private reportedAt = 0
   private problemSince: number | undefined
   private wake = new AbortController()
 
   constructor(options: RegistrationOptions) {
     this.options = options
+    const remove = options.doorbell?.listen(nodes, () => {
+      this.stale = true
+      this.refresh()
+    })
+    if (remove !== undefined) options.signal.addEventListener('abort', remove, { once: true })
   }
 
   refresh(): void {
@@ -71,6 +85,7 @@ class StatusReporter {
         if (!(await this.report())) wait = this.unreadyWait()
         retry = RETRY_MS
       } catch (error) {
+        this.stale = true
         ports.log.warn({ error: String(error) }, 'the status of the node was not written')
         wait = retry * (0.5 + ports.random.next())
         retry = Math.min(retry * 2, MAX_RETRY_MS)
@@ -91,6 +106,8 @@ class StatusReporter {
     const ready = facts.problem === ''
     this.problemSince = ready ? undefined : (this.problemSince ?? ports.clock.now())
     if (!ready && (await this.mayPass(this.problemSince))) return false
+    if (this.isCurrent(facts)) return ready
+    this.stale = this.options.doorbell === undefined
     // Others change it too: a controller that missed the lease, an administrator who deletes it.
     this.node = await client.find(nodes, { name: nodeName })
     if (this.node === undefined || !this.registered) {
@@ -99,10 +116,24 @@ class StatusReporter {
       return ready
     }
     const next = nodeStatus(facts, this.node.status)
-    const due = ports.clock.now() - this.reportedAt >= REPORT_MS
-    if (!due && isDeepStrictEqual(this.reported, steady(next)) && sameConditions(this.node.status, next)) return ready
+    if (!this.isDue() && this.isReported(this.node.status, next)) return ready
     await this.write(next)
     return ready
+  }
+
+  /** Nothing is to be read or written: as far as is known, the Node says what the facts are. */
+  private isCurrent(facts: NodeFacts): boolean {
+    if (this.stale || !this.registered || this.node === undefined || this.isDue()) return false
+    return this.isReported(this.node.status, nodeStatus(facts, this.node.status))
+  }
+
+  private isDue(): boolean {
+    const { doorbell, ports } = this.options
+    return ports.clock.now() - this.reportedAt >= (doorbell === undefined ? REPORT_MS : RUNG_REPORT_MS)
+  }
+
+  private isReported(known: NodeStatus | undefined, next: NodeStatus): boolean {
+    return isDeepStrictEqual(this.reported, steady(next)) && sameConditions(known, next)
   }
 
   private async write(status: NodeStatus): Promise<void> {
@@ -132,14 +163,20 @@ class StatusReporter {
       if (!isReason(error, 'AlreadyExists')) throw error
       const { labels, annotations } = wanted.metadata
       const body: Record<string, unknown> = { metadata: { labels, annotations } }
-      const present = await client.get(nodes, { name: nodeName })
-      if (present.spec?.podCIDR === undefined || present.spec.podCIDR === '') body.spec = wanted.spec
+      const { spec = {} } = await client.get(nodes, { name: nodeName })
+      body.spec = Object.fromEntries(
+        Object.entries(wanted.spec ?? {}).filter(([field]) => isUnset(spec[field as keyof NodeSpec]))
+      )
       node = await client.patch(nodes, { name: nodeName }, { type: 'strategic', body })
     }
     this.node = node
     await this.write(nodeStatus(facts, node.status))
     return this.node
   }
+}
+
+function isUnset(value: unknown): boolean {
+  return value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
 }
 
 /** What stays the same while nothing happens. The API may write it in other words ("1024Mi" as "1Gi"). */
@@ -157,7 +194,8 @@ function sameConditions(a: NodeStatus | undefined, b: NodeStatus): boolean {
 }
 
 async function renewLease(options: RegistrationOptions, node: () => Node | undefined): Promise<void> {
-  const { client, ports, nodeName, signal } = options
+  const { client, ports, nodeName, signal, lease: promise = {} } = options
+  const { seconds: leaseDurationSeconds = LEASE_SECONDS, renewMs = RENEW_MS } = promise
   const at = { namespace: 'kube-node-lease', name: nodeName }
   let lease: Lease | undefined
   let retry = RETRY_MS
@@ -165,7 +203,7 @@ async function renewLease(options: RegistrationOptions, node: () => Node | undef
     const now = ports.clock.now()
     try {
       lease = await (lease === undefined ? client.find(leases, at) : Promise.resolve(lease))
-      const spec = { holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS, renewTime: microTimestamp(now) }
+      const spec = { holderIdentity: nodeName, leaseDurationSeconds, renewTime: microTimestamp(now) }
       const owner = node()
       if (lease === undefined) {
         const metadata = { ...at, ...(owner === undefined ? {} : { ownerReferences: [ownerOf(owner)] }) }
@@ -174,7 +212,7 @@ async function renewLease(options: RegistrationOptions, node: () => Node | undef
         lease = await client.update(leases, { ...lease, spec: { ...lease.spec, ...spec } })
       }
       retry = RETRY_MS
-      await sleep(ports.clock, RENEW_MS, signal)
+      await sleep(ports.clock, renewMs, signal)
     } catch (error) {
       // Changed or gone: look again. Not there yet (the namespace) or away: later.
       lease = undefined

@@ -30,6 +30,8 @@ import {
 const run = promisify(execFile)
 
 const START_MS = 15_000
+/** How often the private containerd is checked; its end also shows by its event stream breaking. */
+const CHECK_MS = 500
 const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** The cap_sys_resource bit of a process's effective capabilities (linux/capability.h). */
 const CAP_SYS_RESOURCE = 24n
@@ -95,6 +97,18 @@ export async function containerdIsAlive(config: ContainerdConfig): Promise<boole
   if (config.containerdSocket !== undefined) return true
   const known = await readRunning(pathsOf(config.dataDir).containerd)
   return known !== undefined && isRunning(known)
+}
+
+/** Starts containerd again whenever it has died. Pods outlive it: their shims are processes of their own. */
+export async function keepContainerd(config: ContainerdConfig, ports: Ports): Promise<never> {
+  for (;;) {
+    await sleep(ports.clock, CHECK_MS)
+    if (await containerdIsAlive(config)) continue
+    ports.log.warn({}, 'containerd has ended and is started again')
+    await ensureContainerd(config, ports).catch((error: unknown) => {
+      ports.log.error({ error: String(error) }, 'containerd could not be started')
+    })
+  }
 }
 
 async function readRunning(folder: string): Promise<Running | undefined> {

@@ -1,5 +1,5 @@
 /** Every controller. A new one is a file beside this and a line here. */
-import type { Controller } from '../controller.ts'
+import type { Controller, ReconcilerConfig } from '../controller.ts'
 import { clusterRoleAggregationController } from './clusterrole-aggregation.ts'
 import { deploymentController } from './deployment.ts'
 import { endpointsController } from './endpoints.ts'
@@ -8,6 +8,7 @@ import { garbageCollector } from './garbage-collector.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeIpamController } from './node-ipam.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
+import { nodeProvisioner } from './node-provisioner.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
 import { resourceQuotaController } from './resource-quota.ts'
@@ -15,9 +16,10 @@ import { rootCaController } from './root-ca.ts'
 import { serviceAccountController } from './serviceaccount.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 
-/** New values on each call: some controllers remember what they saw. */
-export function controllers(): Controller[] {
+/** New values on each call: some controllers remember what they saw. Some are of use only with a platform behind them. */
+export function controllers({ provisioning }: Pick<ReconcilerConfig, 'provisioning'> = {}): Controller[] {
   return [
+    ...(provisioning === undefined ? [] : [nodeProvisioner(provisioning)]),
     deploymentController(),
     replicaSetController(),
     endpointSliceController(),

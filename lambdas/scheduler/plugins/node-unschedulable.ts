@@ -1,5 +1,5 @@
+import { tolerates } from '../../../core/node-selection.ts'
 import { type FilterPlugin, refusal } from './plugin.ts'
-import { tolerates } from './taint-toleration.ts'
 
 const REFUSED = refusal('node(s) were unschedulable', true)
 const CORDON = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }

@@ -1,9 +1,8 @@
 import type { TopologySpreadConstraint } from '../../../core/kinds/types.ts'
+import { requiredNodes, untolerated } from '../../../core/node-selection.ts'
 import type { NodeInfo } from '../snapshot.ts'
 import { ownerMatcher, type PodMatcher, selectorMatcher, withLabelKeys } from '../terms.ts'
-import { requiredNodes } from './node-affinity.ts'
 import { type Cycle, type FilterPlugin, MAX_SCORE, refusal, type ScorePlugin } from './plugin.ts'
-import { untolerated } from './taint-toleration.ts'
 
 const UNEVEN = refusal("node(s) didn't match pod topology spread constraints", false)
 const NO_LABEL = refusal("node(s) didn't match pod topology spread constraints (missing required label)", true)
@@ -61,7 +60,7 @@ function declared({ candidate }: Cycle, when: 'DoNotSchedule' | 'ScheduleAnyway'
         candidate.namespace
       ),
       counts: (node) =>
-        (!honorsAffinity || affine === undefined || affine(node)) &&
+        (!honorsAffinity || affine === undefined || affine(node.node.labels, node.name)) &&
         (!honorsTaints || !untolerated(spec?.tolerations ?? [], node.node.taints))
     }
   })
@@ -73,7 +72,7 @@ function byDefault({ candidate }: Cycle): Constraint[] {
   if (owner === undefined || (candidate.object.spec?.topologySpreadConstraints ?? []).length > 0) return []
   const matcher = ownerMatcher(owner)
   const affine = requiredNodes(candidate.object.spec)
-  const counts = (node: NodeInfo) => affine === undefined || affine(node)
+  const counts = (node: NodeInfo) => affine === undefined || affine(node.node.labels, node.name)
   return [
     { topologyKey: HOSTNAME, maxSkew: 3, minDomains: 1, matcher, counts },
     { topologyKey: 'topology.kubernetes.io/zone', maxSkew: 5, minDomains: 1, matcher, counts }

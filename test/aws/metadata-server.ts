@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+export interface Instance {
+  readonly id: string
+  readonly zone: string
+  readonly region: string
+  readonly type: string
+  readonly privateIP: string
+}
+
+export interface RoleCredentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken: string
+}
+
+const ROLE = 'wherry-node'
+const HOURS_6 = 6 * 3_600_000
+
+/** An instance metadata service as EC2's: version 2 only. `role`: credentials of the instance's role, if it has one. */
+export function metadataServer(
+  instance: Instance,
+  role?: RoleCredentials
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const tokens = new Set<string>()
+  const values: Record<string, string | undefined> = {
+    'instance-id': instance.id,
+    'placement/availability-zone': instance.zone,
+    'placement/region': instance.region,
+    'instance-type': instance.type,
+    'local-ipv4': instance.privateIP,
+    ...(role === undefined
+      ? {}
+      : {
+          'iam/security-credentials/': ROLE,
+          [`iam/security-credentials/${ROLE}`]: JSON.stringify({
+            Code: 'Success',
+            Type: 'AWS-HMAC',
+            AccessKeyId: role.accessKeyId,
+            SecretAccessKey: role.secretAccessKey,
+            Token: role.sessionToken,
+            LastUpdated: new Date().toISOString(),
+            Expiration: new Date(Date.now() + HOURS_6).toISOString()
+          })
+        })
+  }
+  return (request, response) => {
+    const answer = (status: number, text = '') => response.writeHead(status, { 'content-type': 'text/plain' }).end(text)
+    const path = (request.url ?? '').replace('/latest/', '')
+    if (path === 'api/token') {
+      if (request.method !== 'PUT' || request.headers['x-aws-ec2-metadata-token-ttl-seconds'] === undefined)
+        return answer(400)
+      const token = randomUUID()
+      tokens.add(token)
+      return answer(200, token)
+    }
+    if (!tokens.has(String(request.headers['x-aws-ec2-metadata-token']))) return answer(401)
+    const value = values[path.replace('meta-data/', '')]
+    return value === undefined ? answer(404) : answer(200, value)
+  }
+}
