@@ -28,7 +28,13 @@ export function withCondition(
 ): Condition[] {
   const old = conditions.find(({ type }) => type === condition.type)
   const lastTransitionTime = old?.status === condition.status ? old.lastTransitionTime : timestamp(now)
-  const next: Condition = { type: condition.type, status: condition.status, lastTransitionTime, reason: condition.reason, message: condition.message }
+  const next: Condition = {
+    type: condition.type,
+    status: condition.status,
+    lastTransitionTime,
+    reason: condition.reason,
+    message: condition.message
+  }
   return old === undefined ? [...conditions, next] : conditions.map((one) => (one === old ? next : one))
 }
 
@@ -65,7 +71,10 @@ function naming(
     const next =
       conflict === undefined
         ? { reason: 'Installing', message: 'the initial names have been accepted' }
-        : { reason: established?.reason ?? 'NotAccepted', message: established?.message ?? 'not all names are accepted' }
+        : {
+            reason: established?.reason ?? 'NotAccepted',
+            message: established?.message ?? 'not all names are accepted'
+          }
     conditions = withCondition(conditions, { type: 'Established', status: 'False', ...next }, now)
   }
   return { ...status, acceptedNames: names, conditions }
@@ -77,7 +86,9 @@ function calculate(
   others: readonly CustomResourceDefinition[]
 ): { names: Names; conflict: { reason: string; message: string } | undefined } {
   const taken = others.map(({ status }) => status?.acceptedNames ?? NO_NAMES)
-  const resources = new Set(taken.flatMap(({ plural, singular = '', shortNames = [] }) => [plural, singular, ...shortNames]))
+  const resources = new Set(
+    taken.flatMap(({ plural, singular = '', shortNames = [] }) => [plural, singular, ...shortNames])
+  )
   const kinds = new Set(taken.flatMap(({ kind, listKind = '' }) => [kind, listKind]))
   const names: Names = { ...accepted }
   let conflict: { reason: string; message: string } | undefined

@@ -1,5 +1,6 @@
 /** From JSON to a custom resource: metadata as every object's, unknown fields gone, defaults in. */
 import { ApiError } from '../errors.ts'
+import { goJson } from '../go-text.ts'
 import { copyJson, isObject, type JsonObject, setOwn } from '../json.ts'
 import type { KubeObject } from '../object.ts'
 import { decodeSchema, newState } from '../schema-decode.ts'
@@ -16,8 +17,9 @@ export interface DecodedResource {
 
 /** Throws ApiError BadRequest with the bare text of what is wrong. */
 export function decodeResource(schema: JsonSchema, value: unknown): DecodedResource {
-  if (!isObject(value)) throw new ApiError('BadRequest', 'json: cannot unmarshal into Go value of type map[string]interface {}')
-  const { metadata, unknown } = decodeMetadata(value.metadata, 'metadata')
+  if (!isObject(value))
+    throw new ApiError('BadRequest', 'json: cannot unmarshal into Go value of type map[string]interface {}')
+  const { metadata, unknown } = decodeMetadata(value.metadata, '')
   const object: KubeObject = { metadata: metadata as KubeObject['metadata'] }
   const rest: JsonObject = {}
   for (const name of Object.keys(value)) {
@@ -27,7 +29,7 @@ export function decodeResource(schema: JsonSchema, value: unknown): DecodedResou
   const removed = prune(rest, schema, true)
   dropNulls(rest, schema)
   addDefaults(rest, schema)
-  coerceEmbedded(rest, schema, true)
+  const strange = coerceEmbedded(rest, { schema, path: '', root: true })
   const { kind, apiVersion, ...fields } = rest
   return {
     object: {
@@ -36,7 +38,7 @@ export function decodeResource(schema: JsonSchema, value: unknown): DecodedResou
       metadata: object.metadata,
       ...fields
     },
-    unknown: [...unknown, ...removed]
+    unknown: [...unknown, ...removed, ...strange].sort()
   }
 }
 
@@ -49,23 +51,50 @@ function copy(value: unknown): unknown {
   }
 }
 
+/** `path`: of the object that it belongs to; "" for the outermost. */
 function decodeMetadata(value: unknown, path: string): { metadata: JsonObject; unknown: readonly string[] } {
   const state = newState()
-  state.path.push(path)
-  const metadata = decodeSchema(OBJECT_META, isObject(value) ? value : value === undefined || value === null ? {} : value, state)
-  return { metadata, unknown: state.unknown }
+  const given = value === undefined || value === null ? {} : value
+  const metadata = decodeSchema(OBJECT_META, given, state)
+  const prefix = path === '' ? 'metadata' : `${path}.metadata`
+  return { metadata, unknown: state.unknown.map((name) => `${prefix}.${name}`) }
 }
 
-/** Objects within objects have metadata too; what is none of it goes. */
-function coerceEmbedded(value: unknown, schema: JsonSchema | undefined, root: boolean): void {
-  if (schema === undefined || value === null || typeof value !== 'object') return
-  if (Array.isArray(value)) {
-    for (const item of value) coerceEmbedded(item, schema.items, false)
-    return
+function embeddedMetadata(value: JsonObject, path: string): ReturnType<typeof decodeMetadata> {
+  try {
+    return decodeMetadata(value, path)
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    throw new ApiError('BadRequest', `${path}.metadata: Invalid value: ${goJson(value)}: ${error.message}`)
   }
+}
+
+interface At {
+  readonly schema: JsonSchema | undefined
+  readonly path: string
+  readonly root: boolean
+}
+
+/** Objects within objects have metadata too; what is none of it goes, and its paths are returned. */
+function coerceEmbedded(value: unknown, { schema, path, root }: At): readonly string[] {
+  if (schema === undefined || value === null || typeof value !== 'object') return []
+  if (Array.isArray(value))
+    return value.flatMap((item, i) =>
+      coerceEmbedded(item, { schema: schema.items, path: `${path}[${i}]`, root: false })
+    )
   const object = value as JsonObject
-  if (!root && schema['x-kubernetes-embedded-resource'] === true && isObject(object.metadata))
-    object.metadata = decodeMetadata(object.metadata, 'metadata').metadata
+  const unknown: string[] = []
+  if (!root && schema['x-kubernetes-embedded-resource'] === true && isObject(object.metadata)) {
+    const decoded = embeddedMetadata(object.metadata, path)
+    object.metadata = decoded.metadata
+    unknown.push(...decoded.unknown)
+  }
   const additional = additionalSchema(schema)
-  for (const name of Object.keys(object)) coerceEmbedded(object[name], propertySchema(schema, name) ?? additional, false)
+  for (const name of Object.keys(object)) {
+    const of = propertySchema(schema, name) ?? additional
+    unknown.push(
+      ...coerceEmbedded(object[name], { schema: of, path: path === '' ? name : `${path}.${name}`, root: false })
+    )
+  }
+  return unknown
 }

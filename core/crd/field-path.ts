@@ -38,7 +38,8 @@ export function findPath(path: string, schema: JsonSchema, brackets = true): Fou
       if (!brackets) return { error: 'array notation is not allowed' }
       const quoted = tokens[i + 1]
       if (quoted === undefined) return { error: 'unexpected end of JSON path' }
-      if (!/^'.*'$/s.test(quoted) || quoted.length < 2) return { error: `expected single quoted string but got ${quoted}` }
+      if (!/^'.*'$/s.test(quoted) || quoted.length < 2)
+        return { error: `expected single quoted string but got ${quoted}` }
       const wrong = /\\[^abfnrtv'\\]/.exec(quoted)
       if (wrong !== null) return { error: `invalid string literal: invalid escape char ${wrong[0]}` }
       name = quoted.slice(1, -1).replace(/\\(.)/g, (_, letter: string) => ESCAPES[letter] ?? letter)

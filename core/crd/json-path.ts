@@ -33,7 +33,7 @@ const EXISTS = /^\[\?\(\s*@\.?([^=!<>\s)]+)\s*\)\]/
 function next(text: string): readonly [Step, number] {
   if (text.startsWith('..')) {
     const name = /^\.\.((?:[^.[\]\\\s]|\\.)+)/.exec(text)
-    if (name !== null) return [descend(unescape(name[1] ?? '')), name[0].length]
+    if (name !== null) return [descend(unescaped(name[1] ?? '')), name[0].length]
   }
   if (text.startsWith('[*]')) return [all, 3]
   if (text.startsWith('.*')) return [all, 2]
@@ -48,14 +48,13 @@ function next(text: string): readonly [Step, number] {
   if (slice !== null) return [elements(slice), slice[0].length]
   const name = NAME.exec(text)
   if (name === null) throw new Error(`unrecognized column definition ${JSON.stringify(text)}`)
-  return [field(unescape(name[1] ?? '')), name[0].length]
+  return [field(unescaped(name[1] ?? '')), name[0].length]
 }
 
-const unescape = (text: string) => text.replace(/\\(.)/g, '$1')
+const unescaped = (text: string) => text.replace(/\\(.)/g, '$1')
 
 function field(name: string): Step {
-  return (values) =>
-    values.flatMap((value) => (isObject(value) && Object.hasOwn(value, name) ? [value[name]] : []))
+  return (values) => values.flatMap((value) => (isObject(value) && Object.hasOwn(value, name) ? [value[name]] : []))
 }
 
 const all: Step = (values) =>
@@ -93,7 +92,9 @@ function literal(text: string): unknown {
 }
 
 function below(value: unknown, path: string): unknown {
-  return path.split('.').reduce((at: unknown, name) => (isObject(at) && Object.hasOwn(at, name) ? at[name] : undefined), value)
+  return path
+    .split('.')
+    .reduce((at: unknown, name) => (isObject(at) && Object.hasOwn(at, name) ? at[name] : undefined), value)
 }
 
 const items = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : isObject(value) ? [value] : [])

@@ -4,14 +4,19 @@ import type { FieldError } from '../errors.ts'
 import { invalid } from '../field-errors.ts'
 import { goQuote } from '../go-text.ts'
 import { isObject, sameJson } from '../json.ts'
-import { type Cell, type Column, type CustomKind, type Kind, type Rules, type ScalePaths, type Subresource } from '../kinds/kind.ts'
+import type { Cell, Column, CustomKind, Kind, Rules, ScalePaths, Subresource } from '../kinds/kind.ts'
 import { OWNER_INDEXES } from '../kinds/row.ts'
-import type { CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionVersion } from '../kinds/types.ts'
+import type {
+  CustomResourceColumnDefinition,
+  CustomResourceDefinition,
+  CustomResourceDefinitionVersion
+} from '../kinds/types.ts'
 import { objectType } from '../merge/types.ts'
 import { isQualifiedName } from '../names.ts'
 import type { KubeObject } from '../object.ts'
 import { isConditionTrue } from './conditions.ts'
 import { decodeResource } from './decode.ts'
+import { embeddedErrors } from './embedded.ts'
 import { jsonPath } from './json-path.ts'
 import { listTypeErrors } from './list-types.ts'
 import type { RuleValidator } from './rules.ts'
@@ -48,7 +53,7 @@ async function kindOf(
 ): Promise<Kind> {
   const { spec, status } = definition
   const names = status?.acceptedNames ?? spec.names
-  const schema = (version.schema?.openAPIV3Schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }) as JsonSchema
+  const schema = schemaOf(version)
   const { scale, status: hasStatus } = version.subresources ?? {}
   const rules = await rulesOf(schema)
   const terminating = isConditionTrue(definition, 'Terminating')
@@ -67,7 +72,7 @@ async function kindOf(
     verbs: terminating ? LAST_VERBS : VERBS,
     subresources: subresourcesOf(names.kind, { status: hasStatus !== undefined, scale: scale !== undefined }),
     storage: `${spec.group}/${names.plural}`,
-    schema: '',
+    schema: `${spec.group.split('.').reverse().join('.')}.${version.name}.${names.kind}`,
     columns: columnsOf(version.additionalPrinterColumns),
     rules: {
       anyFinalizer: true,
@@ -79,7 +84,9 @@ async function kindOf(
       ...(scale === undefined ? {} : { scale: scalePaths(scale) })
     },
     custom: customOf(schema, { definition, version, storageVersion }),
-    ...(several && (spec.conversion?.strategy ?? 'None') === 'None' ? { convert: converter(schema, { apiVersion, stored: `${spec.group}/${storageVersion}` }) } : {})
+    ...(several && (spec.conversion?.strategy ?? 'None') === 'None'
+      ? { convert: converter(definition, apiVersion, storageVersion) }
+      : {})
   }
 }
 
@@ -93,7 +100,11 @@ async function rulesOf(schema: JsonSchema): Promise<RuleValidator | undefined> {
 
 function customOf(
   schema: JsonSchema,
-  { definition, version, storageVersion }: { definition: CustomResourceDefinition; version: CustomResourceDefinitionVersion; storageVersion: string }
+  {
+    definition,
+    version,
+    storageVersion
+  }: { definition: CustomResourceDefinition; version: CustomResourceDefinitionVersion; storageVersion: string }
 ): CustomKind {
   const { deprecated, deprecationWarning, name } = version
   const { kind } = definition.spec.names
@@ -120,15 +131,24 @@ function subresourcesOf(kind: string, has: { status: boolean; scale: boolean }):
   return found
 }
 
-/** `None`: only the version's name changes; what the other version does not know goes when it is read. */
-function converter(schema: JsonSchema, { apiVersion, stored }: { apiVersion: string; stored: string }): NonNullable<Kind['convert']> {
+const OPEN = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+const schemaOf = (version: CustomResourceDefinitionVersion | undefined) =>
+  (version?.schema?.openAPIV3Schema ?? OPEN) as JsonSchema
+
+/** `None`: only the version's name changes. What is stored keeps to the schema of the version that it is stored in. */
+function converter(
+  { spec }: CustomResourceDefinition,
+  apiVersion: string,
+  storageVersion: string
+): NonNullable<Kind['convert']> {
+  const schema = schemaOf(spec.versions.find(({ name }) => name === storageVersion))
   const named = (object: KubeObject, version: string): KubeObject => {
-    const { kind, apiVersion: _, ...rest } = object
+    const { kind, apiVersion: _, ...rest } = decodeResource(schema, object).object
     return { kind, apiVersion: version, ...rest }
   }
   return {
-    toStorage: (object) => named(object, stored),
-    fromStorage: (object) => decodeResource(schema, named(object, apiVersion)).object
+    toStorage: (object) => named(object, `${spec.group}/${storageVersion}`),
+    fromStorage: (object) => named(object, apiVersion)
   }
 }
 
@@ -171,6 +191,7 @@ function validateObject(writing: Writing, object: KubeObject, old: KubeObject | 
   const before = old === undefined ? undefined : { value: old }
   const errors: FieldError[] = [...validateValue(schema, object, { old: before }).errors]
   errors.push(...scaleErrors(version, object, ['spec', 'status']))
+  errors.push(...embeddedErrors(schema, object))
   if (old === undefined || listTypeErrors(schema, old).length === 0) errors.push(...listTypeErrors(schema, object))
   return [...errors, ...ruleErrors(writing, object, { before, errors })]
 }
@@ -181,7 +202,10 @@ function validateStatus(writing: Writing, next: KubeObject, old: KubeObject): Fi
   const status = schema.properties?.status
   if (status !== undefined && next.status !== undefined) {
     const before = old.status === undefined ? undefined : { value: old.status }
-    errors.push(...validateValue(status, next.status, { path: 'status', old: before }).errors)
+    const found = validateValue(status, next.status, { old: before }).errors
+    errors.push(
+      ...found.map((error) => ({ ...error, field: error.field === '<nil>' ? 'status' : `status.${error.field}` }))
+    )
   }
   errors.push(...scaleErrors(version, next, ['status']))
   if (listTypeErrors(schema, old).length === 0) errors.push(...listTypeErrors(schema, next))
@@ -200,7 +224,11 @@ function ruleErrors(
 
 const MOST_REPLICAS = 2 ** 31 - 1
 
-function scaleErrors({ subresources }: CustomResourceDefinitionVersion, object: KubeObject, parts: readonly ('spec' | 'status')[]): FieldError[] {
+function scaleErrors(
+  { subresources }: CustomResourceDefinitionVersion,
+  object: KubeObject,
+  parts: readonly ('spec' | 'status')[]
+): FieldError[] {
   const { scale } = subresources ?? {}
   if (scale === undefined) return []
   return parts.flatMap((part) => {
@@ -222,7 +250,11 @@ function goTypeName(value: unknown): string {
   return typeof value === 'string' ? 'string' : Array.isArray(value) ? '[]interface {}' : 'map[string]interface {}'
 }
 
-function scalePaths(scale: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string | undefined }): ScalePaths {
+function scalePaths(scale: {
+  specReplicasPath: string
+  statusReplicasPath: string
+  labelSelectorPath?: string | undefined
+}): ScalePaths {
   const selector = scale.labelSelectorPath === undefined ? [] : segmentsOf(scale.labelSelectorPath)
   return {
     specReplicas: segmentsOf(scale.specReplicasPath),
@@ -254,7 +286,10 @@ function finalizerWarnings(next: KubeObject, old: KubeObject | undefined): strin
     const warnings = isQualifiedName(name).map((why) => `metadata.finalizers: ${goQuote(name)}: ${why}`)
     if (name.includes('/') || STANDARD_FINALIZERS.has(name)) return warnings
     const path = name.includes('.') ? ' including a path (/)' : ''
-    return [...warnings, `metadata.finalizers: ${goQuote(name)}: prefer a domain-qualified finalizer name${path} ${PREFER}`]
+    return [
+      ...warnings,
+      `metadata.finalizers: ${goQuote(name)}: prefer a domain-qualified finalizer name${path} ${PREFER}`
+    ]
   })
 }
 

@@ -8,7 +8,8 @@ export function listTypeErrors(schema: JsonSchema, value: unknown, path = ''): F
   if (Array.isArray(value)) {
     const errors = ownErrors(schema, value, path)
     const { items } = schema
-    if (items !== undefined) value.forEach((item, i) => errors.push(...listTypeErrors(items, item, `${path}[${i}]`)))
+    if (items === undefined) return errors
+    for (const [i, item] of value.entries()) errors.push(...listTypeErrors(items, item, `${path}[${i}]`))
     return errors
   }
   if (!isObject(value)) return []
@@ -35,8 +36,7 @@ function ownErrors(schema: JsonSchema, list: readonly unknown[], path: string): 
 
 function mapErrors(keys: readonly string[], list: readonly unknown[], path: string): FieldError[] {
   const stray = list.findIndex((item) => item !== null && !isObject(item))
-  if (stray >= 0)
-    return [invalid(`${path}[${stray}]`, list[stray], 'must be an object for an array of list-type map')]
+  if (stray >= 0) return [invalid(`${path}[${stray}]`, list[stray], 'must be an object for an array of list-type map')]
   const keysOf = (item: unknown): JsonObject => {
     const object = isObject(item) ? item : {}
     return Object.fromEntries(keys.flatMap((key) => (Object.hasOwn(object, key) ? [[key, object[key]]] : [])))

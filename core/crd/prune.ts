@@ -63,7 +63,7 @@ function removeAll(value: JsonObject, path: string, removed: string[]): void {
   }
 }
 
-/** A null where the schema allows none, and has no default, is as good as nothing. */
+/** A null where the schema allows none is as good as nothing: it goes, or its default takes its place. */
 export function dropNulls(value: unknown, schema: JsonSchema | undefined): void {
   if (schema === undefined) return
   if (Array.isArray(value)) {
@@ -73,11 +73,10 @@ export function dropNulls(value: unknown, schema: JsonSchema | undefined): void 
   if (!isObject(value)) return
   const additional = additionalSchema(schema)
   for (const name of Object.keys(value)) {
-    const property = propertySchema(schema, name)
-    const of = property ?? additional
+    const of = propertySchema(schema, name) ?? additional
     if (of === undefined) continue
     if (value[name] !== null) dropNulls(value[name], of)
-    else if (of.nullable !== true && property?.default !== undefined) delete value[name]
+    else if (of.nullable !== true) delete value[name]
   }
 }
 
@@ -96,7 +95,8 @@ export function addDefaults(value: unknown, schema: JsonSchema | undefined): voi
     const property = propertySchema(schema, name)
     if (property?.default === undefined) continue
     const present = Object.hasOwn(value, name) ? value[name] : undefined
-    if (present === undefined || (present === null && property.nullable !== true)) setOwn(value, name, copy(property.default))
+    if (present === undefined || (present === null && property.nullable !== true))
+      setOwn(value, name, copy(property.default))
   }
   const additional = additionalSchema(schema)
   for (const name of Object.keys(value)) addDefaults(value[name], propertySchema(schema, name) ?? additional)

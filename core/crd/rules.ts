@@ -61,8 +61,7 @@ function compileRule(rule: ValidationRule, declared: Declared): CompiledRule {
   if ((rule.messageExpression ?? '') === '') return found
   const message = compile(rule.messageExpression ?? '', environment)
   if ('error' in message) return { ...found, messageError: `messageExpression compilation failed: ${message.error}` }
-  if (message.program.type !== STRING)
-    return { ...found, messageError: 'messageExpression must evaluate to a string' }
+  if (message.program.type !== STRING) return { ...found, messageError: 'messageExpression must evaluate to a string' }
   return { ...found, message: message.program, messageCost: message.program.estimate(size) }
 }
 
@@ -186,9 +185,18 @@ class Run {
     this.budget -= result.cost
     if ('error' in result) {
       const { message, cancelled } = result.error
-      if (cancelled) stop(`'${message}': no further validation rules will be run due to call cost exceeds limit for rule: ${ruleText(rule)}`)
+      if (cancelled)
+        stop(
+          `'${message}': no further validation rules will be run due to call cost exceeds limit for rule: ${ruleText(rule)}`
+        )
       else if (message.startsWith('no such overload'))
-        this.errors.push(invalid(where, type, `'${message}': call arguments did not match a supported operator, function or macro signature for rule: ${ruleText(rule)}`))
+        this.errors.push(
+          invalid(
+            where,
+            type,
+            `'${message}': call arguments did not match a supported operator, function or macro signature for rule: ${ruleText(rule)}`
+          )
+        )
       else this.errors.push(invalid(where, type, `${message} evaluating rule: ${ruleText(rule)}`))
       return
     }
@@ -204,7 +212,12 @@ class Run {
     const { rule } = compiled
     const detail = this.message(compiled, variable) ?? messageOf(rule)
     const below = (rule.fieldPath ?? '') === '' ? '' : fieldPathText(rule.fieldPath ?? '', schema)
-    const path = below === '' ? at.path : at.path === '' ? below.replace(/^\./, '') : `${at.path}${below.startsWith('.') ? below : `.${below}`}`
+    const path =
+      below === ''
+        ? at.path
+        : at.path === ''
+          ? below.replace(/^\./, '')
+          : `${at.path}${below.startsWith('.') ? below : `.${below}`}`
     const shown = schema.type === 'object' || schema.type === 'array' ? undefined : value
     const error = errorFor(path === '' ? '<nil>' : path, shown, { detail, reason: rule.reason })
     if (!compiled.usesOldSelf && at.unchanged) this.warnings.push(`${error.field}: ${errorBody(error)}`)
@@ -230,7 +243,11 @@ function messageOf(rule: ValidationRule): string {
   return (rule.message ?? '') === '' ? `failed rule: ${ruleText(rule)}` : (rule.message ?? '').trim()
 }
 
-function errorFor(path: string, value: unknown, { detail, reason }: { detail: string; reason: string | undefined }): FieldError {
+function errorFor(
+  path: string,
+  value: unknown,
+  { detail, reason }: { detail: string; reason: string | undefined }
+): FieldError {
   switch (reason) {
     case 'FieldValueForbidden':
       return forbidden(path, detail)
@@ -242,4 +259,3 @@ function errorFor(path: string, value: unknown, { detail, reason }: { detail: st
       return invalid(path, value, detail)
   }
 }
-

@@ -14,7 +14,11 @@ export interface Before {
 }
 
 /** `path`: "" for an object itself. */
-export function validateValue(schema: JsonSchema, value: unknown, { path = '', old }: { path?: string; old?: Before | undefined } = {}): Result {
+export function validateValue(
+  schema: JsonSchema,
+  value: unknown,
+  { path = '', old }: { path?: string; old?: Before | undefined } = {}
+): Result {
   const result = validateParts(schema, value, { path, old })
   if (!result.valid && old !== undefined && sameJson(value, old.value)) return new Result()
   return result
@@ -99,7 +103,8 @@ function matches(pattern: string, value: string): boolean {
 function checkNumber(schema: JsonSchema, value: number, { at: { path }, result }: Into): void {
   const { maximum, minimum, multipleOf } = schema
   const wrong = (detail: string) => result.add(invalid(named(path), value, `${inBody(path)} ${detail}`))
-  if (multipleOf !== undefined && !isMultiple(value, multipleOf)) wrong(`should be a multiple of ${goNumber(multipleOf)}`)
+  if (multipleOf !== undefined && !isMultiple(value, multipleOf))
+    wrong(`should be a multiple of ${goNumber(multipleOf)}`)
   if (minimum !== undefined) {
     if (schema.exclusiveMinimum === true ? value <= minimum : value < minimum)
       wrong(`should be greater than ${schema.exclusiveMinimum === true ? '' : 'or equal to '}${goNumber(minimum)}`)
@@ -108,19 +113,6 @@ function checkNumber(schema: JsonSchema, value: number, { at: { path }, result }
     if (schema.exclusiveMaximum === true ? value >= maximum : value > maximum)
       wrong(`should be less than ${schema.exclusiveMaximum === true ? '' : 'or equal to '}${goNumber(maximum)}`)
   }
-  checkNumberFormat(schema, value, { path, result })
-}
-
-const RANGES: Readonly<Record<string, readonly [number, number]>> = {
-  int32: [-(2 ** 31), 2 ** 31 - 1],
-  int64: [-(2 ** 63), 2 ** 63]
-}
-
-function checkNumberFormat({ format, type }: JsonSchema, value: number, { path, result }: { path: string; result: Result }) {
-  const range = type === 'integer' && format !== undefined ? RANGES[format] : undefined
-  if (range === undefined || (value >= range[0] && value <= range[1])) return
-  const what = `Checked value must be of type integer with format ${format} in ${path}`
-  result.add(invalid(named(path), '', what))
 }
 
 /** As %v prints a float64. */
@@ -149,7 +141,10 @@ function checkList(schema: JsonSchema, value: readonly unknown[], { at, result }
 }
 
 /** Which element an element was: of maps by their keys, of other lists none. */
-export function oldItems(schema: JsonSchema, old: Before | undefined): ((item: unknown, i: number) => Before | undefined) | undefined {
+export function oldItems(
+  schema: JsonSchema,
+  old: Before | undefined
+): ((item: unknown, i: number) => Before | undefined) | undefined {
   if (old === undefined || !Array.isArray(old.value)) return undefined
   const list = old.value as readonly unknown[]
   if (schema['x-kubernetes-list-type'] !== 'map') return undefined
@@ -176,7 +171,8 @@ function checkObject(schema: JsonSchema, value: JsonObject, { at, result }: Into
     result.merge(validateValue(property, value[name], { path: below, old: oldField(at.old, name) }))
   }
   for (const name of schema.required ?? [])
-    if (!Object.hasOwn(value, name) || value[name] === undefined) result.add(required(path === '' ? name : `${path}.${name}`))
+    if (!Object.hasOwn(value, name) || value[name] === undefined)
+      result.add(required(path === '' ? name : `${path}.${name}`))
 }
 
 export function oldField(old: Before | undefined, name: string): Before | undefined {

@@ -28,8 +28,18 @@ export async function create(at: ResourceRequest, context: ApiContext): Promise<
   const value = readObject(body, kind)
   const { object, warnings } = decode(kind, value, decoding(options, body))
   const repeated = dropRepeatedOwners(object.metadata)
-  const payload = await createObject(at, context, { object, dryRun: options.dryRun })
+  const payload = await warning(at, warnings, createObject(at, context, { object, dryRun: options.dryRun }))
   return jsonAnswer(201, payload, warningHeader([...warnings, ...repeated, ...creationWarnings(kind, payload)]))
+}
+
+/** Who is refused is still told what was odd about the body. */
+export async function warning<T>(at: ResourceRequest, warnings: readonly string[], written: Promise<T>): Promise<T> {
+  try {
+    return await written
+  } catch (error) {
+    for (const text of warnings) at.notes?.warn(text)
+    throw error
+  }
 }
 
 /** What the kind says of its new object. */
@@ -65,6 +75,7 @@ export async function createObject(
   delete metadata.resourceVersion
   kind.rules.defaults?.(object)
   setEntries(object, entries ?? entriesOfNew(kind, object, { sent, writer: writerOf(at, context) }))
+  if (kind.rules.load !== undefined) await kind.rules.load()
   await prepare(at, context, { object, dryRun })
   if (givenVersion !== '' && givenVersion !== '0') {
     throw new BareError('resourceVersion should not be set on objects to be created', 500)
@@ -101,7 +112,7 @@ async function prepare(
   const what = { operation: 'CREATE', name: object.metadata.name, object, old: undefined, dryRun } as const
   await admit('mutate', at, { context, what })
   rules.prepareCreate?.(object, ruleContext(context))
-  if (rules.generation === true) object.metadata.generation = 1
+  if (rules.generation !== undefined && rules.generation !== false) object.metadata.generation = 1
   const errors: FieldError[] = validateMetadata(kind, object)
   if (rules.validate !== undefined) errors.push(...rules.validate(object))
   if (rules.validateCreate !== undefined) errors.push(...rules.validateCreate(object))

@@ -75,7 +75,8 @@ export class Discovery {
   }
 
   /** The version and group in which the store holds the kind's objects. */
-  private storedAs(kind: Kind): Kind {
+  private storedAs(kind: Kind): Pick<Kind, 'group' | 'version' | 'kind'> {
+    if (kind.custom !== undefined) return { ...kind, version: kind.custom.storageVersion }
     return kind.convert === undefined ? kind : (this.kinds.findByStorage(kind.storage) ?? kind)
   }
 
@@ -144,7 +145,7 @@ export class Discovery {
   }
 }
 
-function plainResource(kind: Kind, stored: Kind) {
+function plainResource(kind: Kind, stored: Pick<Kind, 'group' | 'version' | 'kind'>) {
   return {
     name: kind.resource,
     singularName: kind.singular,
@@ -162,7 +163,7 @@ function isStored({ verbs }: Kind): boolean {
 }
 
 /** k8s.io/apiserver/pkg/endpoints/discovery.StorageVersionHash. */
-function storageVersionHash({ group, version, kind }: Kind): string {
+function storageVersionHash({ group, version, kind }: Pick<Kind, 'group' | 'version' | 'kind'>): string {
   return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64')
 }
 
@@ -182,7 +183,10 @@ function aggregatedResource(kind: Kind) {
   return {
     resource: kind.resource,
     // Empty means the resource's own.
-    responseKind: { group: '', version: '', kind: kind.kind },
+    responseKind:
+      kind.custom === undefined
+        ? { group: '', version: '', kind: kind.kind }
+        : { group: kind.group, version: kind.version, kind: kind.kind },
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
     verbs: kind.verbs,
@@ -193,11 +197,20 @@ function aggregatedResource(kind: Kind) {
       : {
           subresources: kind.subresources.map((one) => ({
             subresource: one.name,
-            responseKind: { group: one.group ?? '', version: one.version ?? '', kind: one.kind },
+            responseKind: {
+              group: one.group ?? own(kind, 'group'),
+              version: one.version ?? own(kind, 'version'),
+              kind: one.kind
+            },
             verbs: one.verbs
           }))
         })
   }
+}
+
+/** Subresources of custom resources name their group, though it is the resource's own. */
+function own(kind: Kind, field: 'group' | 'version'): string {
+  return kind.custom === undefined ? '' : kind[field]
 }
 
 /** v2beta1 is no longer served: who takes nothing else gets the plain documents. */

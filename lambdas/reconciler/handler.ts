@@ -2,7 +2,6 @@
 import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { POD_CIDR } from '../../core/cluster-network.ts'
-import { kindTable } from '../../core/kinds/table.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
 import { dynamoClient } from '../cloud/aws-clients.ts'
@@ -19,7 +18,6 @@ type Ec2Setting = 'template' | 'subnets'
 type ReconcilerEvent = DynamoDBStreamEvent | SQSEvent | { readonly wherry: 'tick' }
 
 const NOTHING_FAILED: SQSBatchResponse = { batchItemFailures: [] }
-const SERVED = kindTable.all.filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
 
 let warm: { readonly cloud: Cloud; readonly reconciler: ReconcilerFunction } | undefined
 
@@ -39,7 +37,7 @@ export const handler = middy(async (event: ReconcilerEvent, context: Context): P
 })
 
 async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<ReconcilerFunction> {
-  const { ports, store, backend, config, keys } = cloud
+  const { ports, store, config, keys } = cloud
   const sqs = sqsClient()
   const bell = doorbell(sqsBell(sqs))
   const provisioning = await provisioningOf(environment)
@@ -47,7 +45,7 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
     caCertificate: keys.authority,
     nodesHeardSince: 0,
     podCIDR: POD_CIDR,
-    kinds: () => kindsInUse(backend),
+    kinds: () => kindsInUse(cloud),
     ...(provisioning === undefined ? {} : { provisioning })
   }
   return createReconcilerFunction({
@@ -79,9 +77,10 @@ async function provisioningOf({ WHERRY_NODES, WHERRY_CLUSTER = '' }: NodeJS.Proc
 }
 
 /** Of a kind of which nobody ever made an object there is nothing to delete: most clusters use a third of all. */
-async function kindsInUse(backend: Cloud['backend']): Promise<readonly ServedKind[]> {
+async function kindsInUse({ api, backend }: Cloud): Promise<readonly ServedKind[]> {
   const used = new Set(await backend.resources())
-  return SERVED.filter(({ storage }) => used.has(storage)) as readonly ServedKind[]
+  const served = (await api.kinds()).filter(({ verbs, hidden }) => verbs.includes('list') && hidden !== true)
+  return served.filter(({ storage }) => used.has(storage)) as readonly ServedKind[]
 }
 
 function isStream(event: DynamoDBStreamEvent | SQSEvent): event is DynamoDBStreamEvent {

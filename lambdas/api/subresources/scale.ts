@@ -120,14 +120,14 @@ export async function changeScale(at: ResourceRequest, context: ApiContext, how:
     at,
     { ...context, admission: [] },
     {
-      path: { ...path, validate: () => [] },
+      path: at.kind.custom === undefined ? { ...path, validate: () => [] } : path,
       dryRun: how.dryRun,
       tracked: true,
       produce: async ({ value: old }) => {
         const asked = await how.next(old)
         await admitted('mutate', asked, old)
         const replicas = ((asked.spec ?? {}) as { replicas?: number }).replicas ?? 0
-        checkReplicas(at.name ?? '', replicas)
+        if (at.kind.custom === undefined) checkReplicas(at.name ?? '', replicas)
         await admitted('validate', asked, old)
         checkUid(asked, { kind: at.kind, key: storeKey(at), uid: old.metadata.uid ?? '' })
         const { managedFields: stored = [], ...rest } = old.metadata
