@@ -7,6 +7,7 @@ export default {
     '<rootDir>/lambdas',
     '<rootDir>/node-agent',
     '<rootDir>/cli',
+    '<rootDir>/infra',
     '<rootDir>/test'
   ],
   setupFiles: ['<rootDir>/test/setup.ts'],

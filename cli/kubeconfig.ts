@@ -48,3 +48,18 @@ export function writeKubeconfig(paths: Paths, cluster: Cluster): void {
   const text = kubeconfig({ clusterName: cluster.name, server, ca: read('ca.crt'), ...pair })
   if (!holds(paths.kubeconfig, text)) writeAtomically(paths.kubeconfig, text)
 }
+
+/** YAML of objects, lists and texts, each text in quotes: JSON's quotes are YAML's. */
+export function quotedYaml(value: object, indent = ''): string {
+  const entries = Array.isArray(value)
+    ? value.map((item) => ['- ', item] as const)
+    : Object.entries(value).map(([key, item]) => [`${key}: `, item] as const)
+  return entries
+    .map(([start, item]) => {
+      if (typeof item !== 'object' || item === null) return `${indent}${start}${JSON.stringify(item)}\n`
+      if (Object.keys(item).length === 0) return `${indent}${start}${Array.isArray(item) ? '[]' : '{}'}\n`
+      const inner = quotedYaml(item, `${indent}  `)
+      return start === '- ' ? `${indent}- ${inner.slice(indent.length + 2)}` : `${indent}${start.trimEnd()}\n${inner}`
+    })
+    .join('')
+}

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { isClusterName } from '../infra/names.ts'
 import { DEFAULT_DATA_DIR } from './paths.ts'
 import { reportFailure } from './terminal.ts'
 
@@ -86,10 +87,51 @@ program
   .addHelpText('after', example('./wherry down', './wherry down --purge --data-dir ~/second'))
   .action(async (options) => (await import('./down.ts')).down(options))
 
+const clusterName = () =>
+  new Option('--name <name>', "the cluster's name").default('main').argParser((text: string) => {
+    if (isClusterName(text)) return text
+    throw new InvalidArgumentError('A name has up to 26 of a-z, 0-9 and -, and starts with a letter.')
+  })
+const region = () => new Option('--region <region>', 'of AWS').env('AWS_REGION')
+const emulator = () =>
+  new Option(
+    '--emulator',
+    'an emulator of AWS on this machine: what AWS_ENDPOINT_URL names, else LocalStack where Docker runs, else ministack'
+  )
+
+program
+  .command('deploy')
+  .description('put a cluster without servers into your AWS account, or bring it up to date')
+  .addOption(clusterName())
+  .addOption(region())
+  .addOption(emulator())
+  .option('--no-nodes', 'the control plane alone: no network for instances')
+  .addHelpText('after', example('./wherry deploy --region eu-central-1', './wherry deploy --emulator'))
+  .action(async (options) => (await import('./aws/deploy.ts')).deploy(options))
+
+program
+  .command('kubeconfig')
+  .description('print a kubeconfig for a cluster in your AWS account')
+  .addOption(clusterName())
+  .addOption(region())
+  .addOption(emulator())
+  .addHelpText('after', example('./wherry kubeconfig > main.kubeconfig && export KUBECONFIG=$PWD/main.kubeconfig'))
+  .action(async (options) => (await import('./aws/kubeconfig.ts')).printKubeconfig(options))
+
+program
+  .command('destroy')
+  .description('take a cluster out of your AWS account, with all that it stores')
+  .addOption(clusterName())
+  .addOption(region())
+  .addOption(emulator())
+  .option('--yes', 'do not ask')
+  .addHelpText('after', example('./wherry destroy --region eu-central-1', './wherry destroy --emulator'))
+  .action(async (options) => (await import('./aws/destroy.ts')).destroy(options))
+
 program
   .command('token')
   .description('print a bearer token for the API')
-  .requiredOption('--user <name>', 'the user it speaks for', name)
+  .addOption(new Option('--user <name>', 'the user it speaks for').argParser(name).conflicts('cluster'))
   .addOption(
     new Option('--group <name>', 'a group of the user; may be given again').argParser(collect).default([], 'none')
   )
@@ -99,14 +141,21 @@ program
       .default(86_400, '24h')
   )
   .addOption(dataDir())
+  .option('--cluster <name>', 'of a cluster on AWS: a token of your own AWS credentials, as kubectl takes it', name)
+  .option('--region <region>', 'whose STS signs it (default: AWS_REGION, else us-east-1)', name)
   .addHelpText(
     'after',
     example(
       './wherry token --user jane --group developers',
+      './wherry token --cluster prod     (what the kubeconfig of a cluster on AWS runs)',
       'curl -k -H "Authorization: Bearer $(./wherry token --user me --group system:masters)" https://127.0.0.1:6443/api'
     )
   )
-  .action(async (options) => (await import('./token.ts')).token(options))
+  .action(async (options, command) => {
+    if (options.cluster !== undefined) return (await import('./aws-token.ts')).printAwsToken(options)
+    if (options.user === undefined) command.error("error: required option '--user <name>' not specified")
+    await (await import('./token.ts')).token(options)
+  })
 
 program
   .command('kubectl')

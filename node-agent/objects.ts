@@ -4,9 +4,9 @@ import type { Doorbell } from '../core/doorbell.ts'
 import { configMaps, type ResourceRef, secrets } from '../core/kinds/refs.ts'
 import type { ConfigMap, Secret } from '../core/kinds/types.ts'
 import type { Resource } from '../core/object.ts'
+import type { ObjectReader } from '../core/pod-environment.ts'
 import type { Ports } from '../core/ports.ts'
 import { reflect } from '../core/reflector.ts'
-import type { ObjectReader } from './containers/environment.ts'
 
 interface Tracked {
   readonly users: Set<string>

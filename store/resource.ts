@@ -119,7 +119,8 @@ export class ResourceState {
     for (let position = after; position < to; ) {
       const records = await this.around.backend.readLog(this.name, position, Math.min(READ_AHEAD, to - position))
       for (const record of records) {
-        if (record.version > to) break
+        if (position === to) break
+        // Also where all up to `to` was trimmed.
         if (record.version !== position + 1) throw expired(record.version - 1)
         all.push(record)
         position++

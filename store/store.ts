@@ -8,6 +8,7 @@ import { decodeToken, encodeToken } from './continue-token.ts'
 import { encode, ParsedBudget, StoredEntry } from './entry.ts'
 import { EventChange } from './event-change.ts'
 import { Follower } from './follower.ts'
+import { type HistoryOptions, history, versionAt } from './history.ts'
 import { list } from './list.ts'
 import type { Indexes } from './mirror.ts'
 import { ResourceState, type Surroundings } from './resource.ts'
@@ -19,6 +20,8 @@ export interface Entry extends Payload {
   readonly key: string
   /** Its number in the resource's sequence, and its metadata.resourceVersion. */
   readonly version: number
+  /** When it was written, in milliseconds since 1970; 0 or absent where that is not known. */
+  readonly at?: number
   /** Frozen in spirit: shared by every reader. metadata.resourceVersion is set. */
   readonly value: KubeObject
 }
@@ -102,8 +105,13 @@ export interface StoreApi {
   watch(resource: string, options: WatchOptions): StoreWatch
   /** The version up to which everything of the resource is resolved. */
   version(resource: string): Promise<number>
-  /** Earlier versions of one object, newest first, as far as the log goes. */
-  history(resource: string, key: string): Promise<readonly StoreEvent[]>
+  /** Changes of one object, of its last life, newest first, as far as the log goes. */
+  history(resource: string, key: string, options?: HistoryOptions): Promise<readonly StoreEvent[]>
+  /**
+   * The version that the resource had at a time, in milliseconds since 1970. Throws ApiError Expired where the log does
+   * not go back so far.
+   */
+  versionAt(resource: string, ms: number): Promise<number>
   /** In-process doorbell: called after each commit that the frontier has passed. Returns its removal. */
   onChange(listener: (changes: readonly Change[]) => void): () => void
   close(): Promise<void>
@@ -118,10 +126,7 @@ export interface StoreNews {
   hear(maxAgeMs: number): Promise<boolean>
 }
 
-/**
- * For an expired continue token: the one with which a client may go on without a snapshot, as kube-apiserver offers in
- * metadata.continue of its 410. Throws ApiError BadRequest for what is no token.
- */
+/** Of an expired continue token: the one to go on without a snapshot. Throws ApiError BadRequest for what is no token. */
 export function restartToken(token: string): string {
   return encodeToken({ version: undefined, after: decodeToken(token, '').after })
 }
@@ -149,6 +154,7 @@ export class Store implements StoreApi {
   private readonly ports: Ports
   private readonly indexes: (resource: string) => Indexes | undefined
   private readonly keptMs: number
+  private readonly retentionMs: number
   private readonly around: Surroundings
   private readonly context: CommitContext
   private readonly states = new Map<string, ResourceState | Promise<ResourceState>>()
@@ -167,6 +173,7 @@ export class Store implements StoreApi {
     this.ports = ports
     this.indexes = options.indexes ?? (() => undefined)
     this.keptMs = keptMs(retentionMs)
+    this.retentionMs = retentionMs
     this.around = {
       backend,
       ports,
@@ -245,18 +252,13 @@ export class Store implements StoreApi {
     return await (await this.state(resource)).resolvedHead()
   }
 
-  async history(resource: string, key: string): Promise<readonly StoreEvent[]> {
-    const state = await this.state(resource)
-    const events: StoreEvent[] = []
-    let version = (await this.backend.get(resource, key))?.version ?? 0
-    while (version > 0) {
-      const [record] = await this.backend.readRecords(resource, [version])
-      const [event] = record === undefined ? [] : await state.events([record])
-      if (record === undefined || event === undefined) break
-      events.push(event)
-      version = record.replaced
-    }
-    return events
+  async history(resource: string, key: string, options: HistoryOptions = {}): Promise<readonly StoreEvent[]> {
+    return await history({ state: await this.state(resource), backend: this.backend }, key, options)
+  }
+
+  async versionAt(resource: string, ms: number): Promise<number> {
+    const oldest = this.ports.clock.now() - this.retentionMs
+    return await versionAt({ state: await this.state(resource), backend: this.backend }, ms, oldest)
   }
 
   /**

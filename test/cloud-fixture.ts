@@ -2,6 +2,7 @@
 import type { Ports } from '../core/ports.ts'
 import { silentLog, systemPorts } from '../core/system-ports.ts'
 import type { Piece, RelayPieces } from '../lambdas/api/relay.ts'
+import type { AskSts } from '../lambdas/api/sts-authn.ts'
 import { type Cloud, openCloud } from '../lambdas/cloud/cloud.ts'
 import { type CloudConfig, cloudConfig } from '../lambdas/cloud/config.ts'
 import type { Parameters } from '../lambdas/cloud/keys.ts'
@@ -38,13 +39,21 @@ export function memoryPieces(): RelayPieces {
   }
 }
 
+export interface SiteOptions {
+  readonly backend?: Backend
+  readonly ports?: Ports
+  readonly config?: Partial<CloudConfig>
+  readonly lost?: () => void
+  readonly askSts?: AskSts
+}
+
 export interface CloudSite {
   readonly backend: Backend
   readonly parameters: ReturnType<typeof memoryParameters>
   /** What was put into queues: each node has the one in its annotation. */
   readonly rung: { readonly queueUrl: string; readonly message: object }[]
   /** Another function's process. */
-  open(options?: { backend?: Backend; ports?: Ports; config?: Partial<CloudConfig>; lost?: () => void }): Promise<Cloud>
+  open(options?: SiteOptions): Promise<Cloud>
   close(): Promise<void>
 }
 
@@ -63,6 +72,7 @@ export function cloudSite(backend: Backend = shared(new MemoryBackend())): Cloud
         backend: options.backend ?? backend,
         parameters,
         pieces,
+        askSts: options.askSts ?? (async () => ({ status: 403, text: '' })),
         ring: async (queueUrl: string, message: object) => void rung.push({ queueUrl, message }),
         ...(options.lost && { lost: options.lost })
       }

@@ -48,7 +48,7 @@ const LAYERS: readonly { readonly of: RegExp; readonly may: RegExp }[] = [
   { of: /^lambdas\/reconciler\//, may: /^(core|lambdas\/reconciler)\// },
   { of: /^lambdas\/scheduler\//, may: /^(core|lambdas\/scheduler)\// },
   { of: /^node-agent\//, may: /^(core|node-agent)\// },
-  { of: /^cli\//, may: /^(core|store|lambdas|node-agent|cli)\// },
+  { of: /^cli\//, may: /^((core|store|lambdas|node-agent|cli)\/|infra\/names\.ts$)/ },
   { of: /^infra\//, may: /^(infra\/|lambdas\/\w+\/triggers\.ts$|core\/triggers\.ts$)/ }
 ]
 

@@ -25,8 +25,6 @@ import { type Before, validateValue } from './validate-value.ts'
 
 const VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
 const SUB_VERBS = ['get', 'patch', 'update']
-/** Of a definition that is being deleted: nothing new comes. */
-const LAST_VERBS = ['delete', 'deletecollection', 'get', 'list', 'watch']
 
 export interface CustomKinds {
   /** Those that are served, in the definition's order. */
@@ -56,7 +54,6 @@ async function kindOf(
   const schema = schemaOf(version)
   const { scale, status: hasStatus } = version.subresources ?? {}
   const rules = await rulesOf(schema)
-  const terminating = isConditionTrue(definition, 'Terminating')
   const apiVersion = `${spec.group}/${version.name}`
   const several = spec.versions.length > 1
   return {
@@ -69,7 +66,7 @@ async function kindOf(
     namespaced: spec.scope === 'Namespaced',
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
-    verbs: terminating ? LAST_VERBS : VERBS,
+    verbs: VERBS,
     subresources: subresourcesOf(names.kind, { status: hasStatus !== undefined, scale: scale !== undefined }),
     storage: `${spec.group}/${names.plural}`,
     schema: `${spec.group.split('.').reverse().join('.')}.${version.name}.${names.kind}`,
@@ -78,7 +75,7 @@ async function kindOf(
       anyFinalizer: true,
       generation: hasStatus === undefined ? 'with status' : true,
       indexes: OWNER_INDEXES,
-      ...writingRules({ schema, rules, version }),
+      ...writingRules({ schema, rules, version, passed: new WeakMap() }),
       fields: fieldsOf(version),
       cells: cellsOf(version.additionalPrinterColumns),
       ...(scale === undefined ? {} : { scale: scalePaths(scale) })
@@ -114,6 +111,7 @@ function customOf(
     definition: definition.metadata.name ?? '',
     storageVersion,
     isStorage: version.storage,
+    terminating: isConditionTrue(definition, 'Terminating'),
     schema,
     decode: (value) => decodeResource(schema, value),
     type: () => objectType(schema as Parameters<typeof objectType>[0]),
@@ -156,6 +154,8 @@ interface Writing {
   readonly schema: JsonSchema
   readonly rules: RuleValidator | undefined
   readonly version: CustomResourceDefinitionVersion
+  /** What the rules of an object's schema let pass because it was so before. */
+  readonly passed: WeakMap<KubeObject, readonly string[]>
 }
 
 function writingRules(writing: Writing): Rules {
@@ -172,7 +172,7 @@ function writingRules(writing: Writing): Rules {
     },
     validate: (object, old) => validateObject(writing, object, old),
     validateStatus: (next, old) => validateStatus(writing, next, old),
-    warnings: (next, old) => finalizerWarnings(next, old)
+    warnings: (next, old) => [...(writing.passed.get(next) ?? []), ...finalizerWarnings(next, old)]
   }
 }
 
@@ -213,13 +213,15 @@ function validateStatus(writing: Writing, next: KubeObject, old: KubeObject): Fi
 }
 
 function ruleErrors(
-  { rules }: Writing,
+  { rules, passed }: Writing,
   object: KubeObject,
   { before, errors }: { before: Before | undefined; errors: readonly FieldError[] }
 ): FieldError[] {
   if (rules === undefined) return []
   if (errors.some(({ type }) => BLOCKING.has(type))) return [invalid('<nil>', null, UNCHECKED)]
-  return rules.validate(object, before).errors
+  const { errors: failed, warnings } = rules.validate(object, before)
+  if (warnings.length > 0) passed.set(object, warnings)
+  return failed
 }
 
 const MOST_REPLICAS = 2 ** 31 - 1

@@ -1,7 +1,8 @@
 /**
  * Prints `protobuf.json`: for each schema of schemas.json the numbers of its fields in Kubernetes' protobuf encoding. A
  * number that leads to an object holds a message whose fields are the outer one's own (Go's embedded structs).
- * Run, with the Go modules k8s.io/api, k8s.io/apimachinery and k8s.io/kube-aggregator unpacked:
+ * Run, with the Go modules k8s.io/api, k8s.io/apimachinery, k8s.io/apiextensions-apiserver and k8s.io/kube-aggregator
+ * unpacked:
  *   node core/kinds/generate-protobuf.ts DIR... > core/kinds/protobuf.json
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -51,11 +52,15 @@ function numbersOf(owner: string, fields: readonly Field[], properties: NonNulla
   const numbers: Numbers = {}
   for (const { name, type, number } of fields) {
     const inner = messages.get(type)
-    const json =
-      name in properties ? name : Object.keys(properties).find((key) => key.toLowerCase() === name.toLowerCase())
+    const json = name in properties ? name : Object.keys(properties).find((key) => plain(key) === plain(name))
     if (json !== undefined) numbers[number] = json
     else if (inner !== undefined) numbers[number] = numbersOf(owner, inner, properties)
     else process.stderr.write(`${owner}: no property for ${name}\n`)
   }
   return numbers
+}
+
+/** A name of JSON may have characters that one of a message has not ("$ref", "x-kubernetes-list-type"). */
+function plain(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '')
 }

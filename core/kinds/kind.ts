@@ -109,6 +109,8 @@ export interface CustomKind {
   readonly decode: (value: unknown) => { readonly object: KubeObject; readonly unknown: readonly string[] }
   /** How structured merging sees it. */
   readonly type: () => Type
+  /** The definition is being deleted: nothing new comes. */
+  readonly terminating: boolean
   /** What everybody is told who asks for this version. */
   readonly deprecation?: string
   /** Who converts between versions; absent: only their names change. */

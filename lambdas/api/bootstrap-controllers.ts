@@ -85,6 +85,15 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
     allow(`${READ} create`, '', 'persistentvolumeclaims'),
     writeEvents
   ],
+  // Wherry's own: runs pods as Fargate tasks.
+  'fargate-controller': [
+    allow(`${READ} create patch`, '', 'nodes'),
+    allow('patch update', '', 'nodes/status'),
+    allow(`${READ} delete`, '', 'pods'),
+    allow('patch update', '', 'pods/status'),
+    allow('get', '', 'configmaps secrets'),
+    writeEvents
+  ],
   'generic-garbage-collector': [allow(`${READ} delete patch update`, '*', '*'), writeEvents],
   'horizontal-pod-autoscaler': [
     allow(READ, 'autoscaling', 'horizontalpodautoscalers'),

@@ -121,6 +121,7 @@ function convertingStore(store: StoreApi, kind: Kind, convert: Convert): StoreAp
   return {
     refresh: async () => undefined,
     version: (of) => store.version(of),
+    versionAt: (of, ms) => store.versionAt(of, ms),
     onChange: (listener) => store.onChange(listener),
     close: () => store.close(),
     get: async (of, key) => (of === storage ? await one(await store.get(of, key)) : await store.get(of, key)),

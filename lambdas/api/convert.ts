@@ -38,6 +38,7 @@ function componentStore(store: StoreApi): StoreApi {
     refresh: async () => undefined,
     watch: (of, options) => store.watch(of, options),
     history: async () => [],
+    versionAt: async () => 0,
     onChange: (listener) => store.onChange(listener),
     close: () => store.close()
   }
@@ -70,7 +71,8 @@ function convertingStore(store: StoreApi, resource: string, convert: Conversion)
     },
     watch: (of, options) => watchOf(store.watch(of, options), eventOf),
     version: (of) => store.version(of),
-    history: async (of, key) => (await store.history(of, key)).map(eventOf),
+    history: async (of, key, options) => (await store.history(of, key, options)).map(eventOf),
+    versionAt: (of, ms) => store.versionAt(of, ms),
     onChange: (listener) => store.onChange(listener),
     close: () => store.close()
   }
@@ -82,7 +84,7 @@ function mapped<T>(value: T | undefined, map: (value: T) => T): T | undefined {
 
 /** Converted when somebody looks at it. */
 function convertedEntry(entry: Entry, { fromStorage }: Conversion): Entry {
-  const { resource, key, version } = entry
+  const { resource, key, version, at = 0 } = entry
   let value: KubeObject | undefined
   let bytes: Uint8Array | undefined
   const read = () => {
@@ -93,6 +95,7 @@ function convertedEntry(entry: Entry, { fromStorage }: Conversion): Entry {
     resource,
     key,
     version,
+    at,
     get value() {
       return read()
     },

@@ -12,7 +12,7 @@ import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
 import { bodyOf, readObject, type TextBody } from './body.ts'
 import { commitChange } from './commit.ts'
 import { storedKind } from './convert.ts'
-import { alreadyExists, BareError } from './failures.ts'
+import { alreadyExists, BareError, forbiddenFor } from './failures.ts'
 import { entriesOfNew, setEntries, writerOf } from './field-manager.ts'
 import { dropRepeatedOwners, ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
 import { type WriteOptions, writeOptions } from './options.ts'
@@ -20,6 +20,7 @@ import type { ApiContext, ResourceRequest } from './types.ts'
 
 /** How many generated names are tried before the client hears of a collision. */
 const MAX_NAMES = 8
+const TOO_LATE = 'create not allowed while custom resource definition is terminating'
 
 export async function create(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const { request, kind } = at
@@ -109,6 +110,7 @@ async function prepare(
 ): Promise<void> {
   const { kind } = at
   const { rules } = kind
+  if (kind.custom?.terminating === true) throw forbiddenFor(kind, object.metadata.name ?? '', TOO_LATE)
   const what = { operation: 'CREATE', name: object.metadata.name, object, old: undefined, dryRun } as const
   await admit('mutate', at, { context, what })
   rules.prepareCreate?.(object, ruleContext(context))

@@ -24,7 +24,7 @@ export class Discovery {
     const whole = group === undefined ? this.aggregated(request, prefix === 'api' ? '' : prefix) : undefined
     if (whole !== undefined) return whole
     // Throws where none of the forms that the client takes is left.
-    formOf(request.headers.accept, false)
+    formOf(request.headers.accept, { streams: false })
     if (prefix === 'api') {
       if (group === undefined) return valueAnswer(200, this.legacyVersions())
       return version === undefined ? this.resources('', group) : undefined
@@ -83,7 +83,7 @@ export class Discovery {
   private resources(group: string, version: string): ApiResponse | undefined {
     const kinds = this.kindsOf(group, version)
     if (kinds.length === 0) {
-      if (this.hasGroup(group)) throw noSuchResource()
+      if (this.kinds.all.some((kind) => kind.group === group && kind.custom === undefined)) throw noSuchResource()
       return undefined
     }
     return valueAnswer(200, {
@@ -151,11 +151,18 @@ function plainResource(kind: Kind, stored: Pick<Kind, 'group' | 'version' | 'kin
     singularName: kind.singular,
     namespaced: kind.namespaced,
     kind: kind.kind,
-    verbs: kind.verbs,
+    verbs: verbsOf(kind),
     ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
     ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
     ...(isStored(kind) ? { storageVersionHash: storageVersionHash(stored) } : {})
   }
+}
+
+/** Of a definition that is being deleted: nothing new comes. */
+const LAST_VERBS = ['delete', 'deletecollection', 'get', 'list', 'watch']
+
+function verbsOf({ custom, verbs }: Kind): readonly string[] {
+  return custom?.terminating === true ? LAST_VERBS : verbs
 }
 
 function isStored({ verbs }: Kind): boolean {
@@ -189,7 +196,7 @@ function aggregatedResource(kind: Kind) {
         : { group: kind.group, version: kind.version, kind: kind.kind },
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
-    verbs: kind.verbs,
+    verbs: verbsOf(kind),
     ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
     ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
     ...(kind.subresources.length === 0

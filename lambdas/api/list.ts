@@ -6,6 +6,7 @@ import { fieldSelectorMatcher, type LabelMatcher, type Labels, parseLabelSelecto
 import type { Entry, ListOptions, ListResult } from '../../store/store.ts'
 import { jsonAnswer } from './answers.ts'
 import { badRequest } from './failures.ts'
+import { AT, versionOf } from './history.ts'
 import { type ListSettings, listSettings } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
 
@@ -16,10 +17,14 @@ export async function list(at: ResourceRequest, context: ApiContext): Promise<Ap
 export async function listEntries(at: ResourceRequest, context: ApiContext): Promise<ListResult> {
   const settings = listSettings(at.request.query, false)
   const selection = selectionOf(at, settings)
+  const past = at.request.query.get(AT)
   const options: ListOptions = {
     ...selection.store,
     ...(settings.limit === undefined ? {} : { limit: settings.limit }),
-    ...versions(settings)
+    ...versions(settings),
+    ...(past === null || settings.continue !== undefined
+      ? {}
+      : { exact: await versionOf(past, { kind: at.kind, store: context.store }) })
   }
   return await context.store.list(at.kind.storage, options)
 }
@@ -102,8 +107,14 @@ function impliedIndex(
   return node === undefined || node.value === '' ? undefined : { name: 'node', value: node.value }
 }
 
+/** A list of which each item's encoding is known by itself. */
+export interface ListPayload extends Payload {
+  readonly head: { readonly kind: string; readonly apiVersion: string; readonly metadata: object }
+  readonly entries: readonly Entry[]
+}
+
 /** The list as an object, and as bytes copied together from those of the items. */
-export function listPayload(kind: Kind, result: ListResult): Payload {
+export function listPayload(kind: Kind, result: ListResult): ListPayload {
   const { entries, version, remaining } = result
   const head = {
     kind: kind.listKind,
@@ -117,6 +128,8 @@ export function listPayload(kind: Kind, result: ListResult): Payload {
   }
   let value: unknown
   return {
+    head,
+    entries,
     get value() {
       value ??= { ...head, items: entries.map((entry) => entry.value) }
       return value

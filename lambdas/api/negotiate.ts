@@ -5,7 +5,7 @@ import { ApiError } from '../../core/errors.ts'
 export type Shape = 'whole' | 'table' | 'metadata'
 
 export interface Form {
-  readonly media: 'json' | 'yaml'
+  readonly media: 'json' | 'yaml' | 'protobuf'
   readonly shape: Shape
   /** Of a table, as asked: v1 or v1beta1. */
   readonly version: string
@@ -14,9 +14,11 @@ export interface Form {
 }
 
 const PLAIN: Form = { media: 'json', shape: 'whole', version: 'v1' }
+export const PROTOBUF = 'application/vnd.kubernetes.protobuf'
 const MEDIA: Readonly<Record<string, Form['media']>> = {
   'application/json': 'json',
   'application/yaml': 'yaml',
+  [PROTOBUF]: 'protobuf',
   '*/*': 'json'
 }
 const SHAPES: Readonly<Record<string, Shape>> = {
@@ -24,38 +26,55 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   PartialObjectMetadata: 'metadata',
   PartialObjectMetadataList: 'metadata'
 }
-const BASIC = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
-const STREAMS = ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch']
+const TEXTS = ['application/json', 'application/yaml']
+const OFFERED = {
+  all: {
+    one: [...TEXTS, PROTOBUF],
+    streams: [...TEXTS, PROTOBUF, 'application/json;stream=watch', `${PROTOBUF};stream=watch`]
+  },
+  texts: { one: TEXTS, streams: [...TEXTS, 'application/json;stream=watch'] }
+}
+
+export interface Offer {
+  /** The path also offers watches, which Kubernetes names in its refusal. */
+  readonly streams: boolean
+  /** Custom resources have no protobuf. Default: there is. */
+  readonly protobuf?: boolean
+}
 
 /** Clients send few different headers, and the same ones for ever. */
-const known = new Map<string, Form | null>()
+const known = { all: new Map<string, Form | null>(), texts: new Map<string, Form | null>() }
 const MOST_KNOWN = 200
 
-/** `streams`: whether the path also offers watches, which Kubernetes names in its refusal. Throws NotAcceptable. */
-export function formOf(accept: string | undefined, streams: boolean): Form {
+/** Throws NotAcceptable. */
+export function formOf(accept: string | undefined, { streams, protobuf = true }: Offer): Form {
   if (accept === undefined || accept === '' || accept === 'application/json') return PLAIN
-  let form = known.get(accept)
+  const which = protobuf ? 'all' : 'texts'
+  let form = known[which].get(accept)
   if (form === undefined) {
-    form = negotiate(accept) ?? null
-    if (known.size >= MOST_KNOWN) known.clear()
-    known.set(accept, form)
+    form = negotiate(accept, protobuf) ?? null
+    if (known[which].size >= MOST_KNOWN) known[which].clear()
+    known[which].set(accept, form)
   }
   if (form !== null) return form
   // The type would do, but not what its parameters ask for.
-  if (accept.includes('application/json') || accept.includes('application/yaml')) {
-    throw new ApiError('NotAcceptable', `only the following media types are accepted: ${BASIC.join(', ')}`)
+  const offered = OFFERED[which]
+  if (offered.one.some((type) => accept.includes(type))) {
+    throw new ApiError('NotAcceptable', `only the following media types are accepted: ${offered.one.join(', ')}`)
   }
-  const offered = (streams ? [...BASIC, ...STREAMS] : BASIC).join(', ')
-  throw new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${offered}`, { details: {} })
+  const all = (streams ? offered.streams : offered.one).join(', ')
+  throw new ApiError('NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${all}`, { details: {} })
 }
 
-function negotiate(accept: string): Form | undefined {
+function negotiate(accept: string, protobuf: boolean): Form | undefined {
   const clauses = accept.split(',').map(parseClause)
   for (const { type, parameters } of clauses.toSorted((a, b) => b.weight - a.weight)) {
     const media = Object.hasOwn(MEDIA, type) ? MEDIA[type] : undefined
-    if (media === undefined) continue
+    if (media === undefined || (media === 'protobuf' && !protobuf)) continue
     const as = parameters.get('as')
     if (as === undefined) return { ...PLAIN, media }
+    // There is no message for a table.
+    if (as === 'Table' && media === 'protobuf') continue
     const version = parameters.get('v') ?? ''
     if (Object.hasOwn(SHAPES, as) && parameters.get('g') === 'meta.k8s.io' && isVersion(version)) {
       const wants = as === 'Table' ? undefined : as === 'PartialObjectMetadata' ? 'object' : 'list'
@@ -63,6 +82,18 @@ function negotiate(accept: string): Form | undefined {
     }
   }
   return undefined
+}
+
+/** A watch has no form in YAML. Throws NotAcceptable. */
+export function checkStream({ media }: Form, protobuf: boolean): void {
+  if (media !== 'yaml') return
+  const all = OFFERED[protobuf ? 'all' : 'texts'].streams.filter((type) => type.endsWith('stream=watch')).join(', ')
+  throw new ApiError('NotAcceptable', `only the following media types are accepted: ${all}`)
+}
+
+/** Protobuf is for the kinds that Kubernetes has built in. */
+export function hasMessage({ schema }: { readonly schema: string }): boolean {
+  return schema.startsWith('io.k8s.')
 }
 
 function isVersion(version: string): boolean {

@@ -1,31 +1,24 @@
 /**
- * Reads Kubernetes' protobuf bodies, which kubectl's typed commands send (create namespace, auth can-i ...); answers
- * are JSON, which they accept as well. Loaded when the first one comes: the table of field numbers is large.
+ * Reads Kubernetes' protobuf bodies, which client-go's typed clients send. Loaded when the first one comes: the table of
+ * field numbers is large.
  */
 import { setOwn } from '../../core/json.ts'
-import protobufTable from '../../core/kinds/protobuf.json' with { type: 'json' }
-import schemaTable from '../../core/kinds/schemas.json' with { type: 'json' }
 import { type Schema, schemaOf } from '../../core/kinds/schemas.ts'
-import { microTimestamp, timestamp } from '../../core/ports.ts'
+import { timestamp } from '../../core/ports.ts'
+import {
+  BYTES,
+  FIXED32,
+  FIXED64,
+  MAGIC,
+  SCHEMA_PROPS,
+  type Shape,
+  SPECIAL,
+  schemaNameOf,
+  shapeOf,
+  VARINT
+} from './protobuf-schema.ts'
 
-/** A field's name by its number; an object: a message whose fields are the outer one's own. */
-interface Numbers {
-  readonly [number: string]: string | Numbers
-}
 type Fields = Record<string, unknown>
-
-interface Typed extends Schema {
-  readonly 'x-kubernetes-group-version-kind'?: readonly { group: string; version: string; kind: string }[]
-}
-
-const NUMBERS = protobufTable as unknown as Readonly<Record<string, Numbers>>
-/** "k8s" and a zero byte begin every body. */
-const MAGIC = Buffer.from([0x6b, 0x38, 0x73, 0x00])
-const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
-const VARINT = 0
-const FIXED64 = 1
-const BYTES = 2
-const FIXED32 = 5
 
 /** A body that is no message of a known kind; the text is for the client. */
 export class ProtobufError extends Error {}
@@ -45,7 +38,7 @@ export function readProtobuf(bytes: Uint8Array): Record<string, unknown> {
   if (schema === undefined)
     throw new ProtobufError(`no kind "${type.kind}" is registered for version "${type.apiVersion}" in protobuf`)
   const object: Fields = { ...type }
-  readMessage(raw, object, { numbers: NUMBERS[schema] ?? {}, properties: schemaOf(schema).properties ?? {} })
+  readMessage(raw, object, shapeOf(schema) ?? { numbers: {}, properties: {} })
   return object
 }
 
@@ -56,27 +49,6 @@ function typeMeta(bytes: Uint8Array): { apiVersion: string; kind: string } {
     if (number === 2) type.kind = textOf(value)
   }
   return type
-}
-
-/** "apps/v1 Deployment" -> the schema's name; options are the same in every group. */
-let names: ReadonlyMap<string, string> | undefined
-
-function schemaNameOf({ apiVersion, kind }: { apiVersion: string; kind: string }): string | undefined {
-  names ??= new Map(
-    Object.entries(schemaTable as unknown as Readonly<Record<string, Typed>>).flatMap(([name, schema]) =>
-      (schema['x-kubernetes-group-version-kind'] ?? []).map(({ group, version, kind: of }) => [
-        `${group === '' ? version : `${group}/${version}`} ${of}`,
-        name
-      ])
-    )
-  )
-  const known = names.get(`${apiVersion} ${kind}`)
-  return known ?? (kind === 'DeleteOptions' ? `${META}.DeleteOptions` : undefined)
-}
-
-interface Shape {
-  readonly numbers: Numbers
-  readonly properties: Readonly<Record<string, Schema>>
 }
 
 function readMessage(bytes: Uint8Array, into: Fields, { numbers, properties }: Shape): void {
@@ -104,6 +76,7 @@ function readMessage(bytes: Uint8Array, into: Fields, { numbers, properties }: S
 
 function elements(value: Wire, schema: Schema): unknown[] {
   const items = schema.items ?? {}
+  if (schema.format === 'message') return fieldsOf(bytesOf(value)).map((field) => readValue(field.value, items))
   const packed = typeof value !== 'bigint' && (items.type === 'integer' || items.type === 'boolean')
   if (!packed) return [readValue(value, items)]
   const numbers: unknown[] = []
@@ -143,25 +116,46 @@ function readValue(value: Wire, schema: Schema): unknown {
 
 function referenced(bytes: Uint8Array, name: string): unknown {
   switch (name) {
-    case 'io.k8s.apimachinery.pkg.api.resource.Quantity':
+    case SPECIAL.quantity:
       return textOf(fieldsOf(bytes).find((field) => field.number === 1)?.value ?? new Uint8Array())
-    case 'io.k8s.apimachinery.pkg.util.intstr.IntOrString':
+    case SPECIAL.intOrString:
       return intOrString(bytes)
-    case `${META}.Time`:
+    case SPECIAL.time:
       return time(bytes, timestamp)
-    case `${META}.MicroTime`:
-      return time(bytes, microTimestamp)
-    case 'io.k8s.apimachinery.pkg.runtime.RawExtension':
-    case `${META}.FieldsV1`:
+    case SPECIAL.microTime:
+      return time(bytes, wholeMicros)
+    case SPECIAL.rawExtension:
+    case SPECIAL.fields:
+    case SPECIAL.json:
       return embeddedJson(bytes)
+    case SPECIAL.schemaOrBool:
+    case SPECIAL.schemaOrList:
+    case SPECIAL.schemaOrTexts:
+      return schemaOr(bytes, name)
     default: {
-      const { type, properties, ...schema } = schemaOf(name)
-      if (properties === undefined) return readValue(bytes, type === undefined ? schema : { ...schema, type })
+      const shape = shapeOf(name)
+      if (shape === undefined) {
+        const { type = 'object' } = schemaOf(name)
+        return type === 'object' ? {} : readValue(bytes, { type })
+      }
       const object: Fields = {}
-      readMessage(bytes, object, { numbers: NUMBERS[name] ?? {}, properties })
+      readMessage(bytes, object, shape)
       return object
     }
   }
+}
+
+/** Of a CustomResourceDefinition's schema: another one, or what may stand in its place. */
+function schemaOr(bytes: Uint8Array, name: string): unknown {
+  let schema: unknown
+  let allows = false
+  const rest: unknown[] = []
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (number === 1 && name === SPECIAL.schemaOrBool) allows = integerOf(value) !== 0n
+    else if (number === 1 || name === SPECIAL.schemaOrBool) schema = readValue(value, { $ref: SCHEMA_PROPS })
+    else rest.push(name === SPECIAL.schemaOrTexts ? textOf(value) : readValue(value, { $ref: SCHEMA_PROPS }))
+  }
+  return schema ?? (name === SPECIAL.schemaOrBool ? allows : rest)
 }
 
 function intOrString(bytes: Uint8Array): number | string {
@@ -177,15 +171,21 @@ function intOrString(bytes: Uint8Array): number | string {
 }
 
 /** The zero time is an empty message. */
-function time(bytes: Uint8Array, print: (ms: number) => string): string | null {
+function time(bytes: Uint8Array, print: (ms: number, nanos: number) => string): string | null {
   if (bytes.length === 0) return null
   let ms = 0
+  let nanos = 0
   for (const { number, value } of fieldsOf(bytes)) {
-    if (number === 1) ms += Number(BigInt.asIntN(64, integerOf(value))) * 1000
-    if (number === 2) ms += Number(BigInt.asIntN(32, integerOf(value))) / 1e6
+    if (number === 1) ms = Number(BigInt.asIntN(64, integerOf(value))) * 1000
+    if (number === 2) nanos = Number(BigInt.asIntN(32, integerOf(value)))
   }
-  if (!(Math.abs(ms) <= 8.64e15)) throw malformed()
-  return print(ms)
+  if (!(Math.abs(ms) <= 8.64e15) || nanos < 0 || nanos >= 1e9) throw malformed()
+  return print(ms, nanos)
+}
+
+function wholeMicros(ms: number, nanos: number): string {
+  const micros = Math.floor(nanos / 1000)
+  return timestamp(ms).replace('Z', `.${String(micros).padStart(6, '0')}Z`)
 }
 
 function embeddedJson(bytes: Uint8Array): unknown {

@@ -12,7 +12,7 @@ import { Definitions, SELF } from './definitions.ts'
 import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
 import { impersonate } from './impersonate.ts'
-import { type Form, formOf } from './negotiate.ts'
+import { type Form, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
 import { Notes } from './notes.ts'
 import { type Paths, plainPath } from './paths.ts'
 import type { VirtualKind } from './reviews.ts'
@@ -166,7 +166,8 @@ class Server {
     }
     // RBAC takes it for a GET, but no resource answers it.
     if (request.method === 'HEAD') throw methodNotAllowed()
-    const form = formOf(request.headers.accept, route.name === undefined)
+    const protobuf = hasMessage(kind)
+    const form = formOf(request.headers.accept, { streams: route.name === undefined, protobuf })
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined
     const notes = new Notes()
@@ -191,7 +192,7 @@ class Server {
 
   /** Whether a write may have made something of a definition: that of one, or the end of one's last instances. */
   private concerns(kind: Kind): boolean {
-    return kind.storage === DEFINITIONS || (kind.custom !== undefined && !kind.verbs.includes('create'))
+    return kind.storage === DEFINITIONS || kind.custom?.terminating === true
   }
 
   private async converted(kind: Kind): Promise<ApiContext> {
@@ -297,22 +298,18 @@ function fits(kind: Kind, { scoped, namespace, name, rest }: ResourceRoute): boo
   return scoped ? namespace !== '' : name === undefined
 }
 
-/** Over the wire: as YAML, or indented, where the client asked for it. */
+/** Over the wire: as protobuf or YAML, or indented, where the client asked for it. */
 async function encoded(request: ApiRequest, response: ApiResponse): Promise<ApiResponse> {
+  const { accept } = request.headers
+  const { pretty, media } = wantedForm(request.query, accept)
+  if (media === 'protobuf') return await inProtobuf(response)
   if (!('payload' in response.body)) return response
   const { value } = response.body.payload
-  if (request.query.get('pretty') === 'true' || request.query.get('pretty') === '1') {
+  if (pretty && media === 'json') {
     const bytes = Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
     return { ...response, body: { payload: { value, bytes: () => bytes } } }
   }
-  if (request.headers.accept?.includes('yaml') !== true) return response
-  let form: Form
-  try {
-    form = formOf(request.headers.accept, false)
-  } catch {
-    return response
-  }
-  if (form.media !== 'yaml') return response
+  if (media !== 'yaml') return response
   const { stringify } = await import('yaml')
   const bytes = Buffer.from(
     stringify(value, { aliasDuplicateObjects: false, lineWidth: 0, sortMapEntries: true, indentSeq: false })
@@ -321,5 +318,30 @@ async function encoded(request: ApiRequest, response: ApiResponse): Promise<ApiR
     ...response,
     headers: { ...response.headers, 'content-type': 'application/yaml' },
     body: { payload: { ...payloadOf(value), bytes: () => bytes } }
+  }
+}
+
+function wantedForm(query: URLSearchParams, accept: string | undefined): { pretty: boolean; media: Form['media'] } {
+  const pretty = query.size > 0 && (query.get('pretty') === 'true' || query.get('pretty') === '1')
+  if (accept === undefined || !(accept.includes('yaml') || accept.includes('protobuf')))
+    return { pretty, media: 'json' }
+  try {
+    return { pretty, media: formOf(accept, { streams: false }).media }
+  } catch {
+    return { pretty, media: 'json' }
+  }
+}
+
+/** What has no message stays as it is: custom resources, OpenAPI, texts. */
+async function inProtobuf(response: ApiResponse): Promise<ApiResponse> {
+  const { headers, body } = response
+  if (!('payload' in body) || headers['content-type'] !== 'application/json') return response
+  const { protobufOf } = await import('./protobuf-encode.ts')
+  const bytes = protobufOf(body.payload)
+  if (bytes === undefined) return response
+  return {
+    ...response,
+    headers: { ...headers, 'content-type': PROTOBUF },
+    body: { payload: { ...payloadOf(undefined), bytes: () => bytes } }
   }
 }

@@ -4,6 +4,7 @@ import { jsonAnswer } from './answers.ts'
 import { create } from './create.ts'
 import { deleteCollection, deleteOne } from './delete.ts'
 import { noSuchResource, notFound, tooLargeVersion } from './failures.ts'
+import { AT, getAt, HISTORY, history } from './history.ts'
 import { list } from './list.ts'
 import { version } from './options.ts'
 import { patch } from './patch.ts'
@@ -52,6 +53,8 @@ export function virtualVerb(at: ResourceRequest, verb: string, handler: Resource
 
 export async function get(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const { kind, request, name = '' } = at
+  if (request.query.has(HISTORY)) return await history(at, context)
+  if (request.query.has(AT)) return await getAt(at, context)
   const least = version(request.query.get('resourceVersion'), 'get')
   if (least !== undefined && least > 0) {
     const current = await context.store.version(kind.storage)

@@ -1,16 +1,16 @@
 /** GET with watch: changes as lines, each made once and shared by all who watch in the same form. */
 import { CAUGHT_UP } from '../../core/client.ts'
 import { ApiError } from '../../core/errors.ts'
-import type { ApiResponse, Hold, WatchEventType, WatchLine } from '../../core/http.ts'
-import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
+import type { ApiResponse, Hold, WatchLine } from '../../core/http.ts'
 import type { KubeObject } from '../../core/object.ts'
-import type { Entry, StoreEvent, StoreWatch } from '../../store/store.ts'
+import type { StoreEvent, StoreWatch } from '../../store/store.ts'
 import { internalError } from './answers.ts'
 import { type Selection, selectionOf } from './list.ts'
-import { formOf, type Shape } from './negotiate.ts'
+import { checkStream, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
 import { type ListSettings, listSettings } from './options.ts'
-import { type IncludeObject, includeObject, metadataOnly, table } from './table.ts'
+import { includeObject } from './table.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
+import { View } from './watch-lines.ts'
 
 /** Kubernetes ends a watch without a timeout after a random time in [1, 2) of this: 30 minutes. */
 const MIN_TIMEOUT_MS = 1_800_000
@@ -26,15 +26,25 @@ type Lines = readonly WatchLine[]
 export async function watch(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const { request } = at
   const settings = listSettings(request.query, true)
-  const { shape } = formOf(request.headers.accept, true)
+  const protobuf = hasMessage(at.kind)
+  const form = formOf(request.headers.accept, { streams: true, protobuf })
+  checkStream(form, protobuf)
+  const { shape } = form
+  const frame = form.media === 'protobuf' ? (await import('./protobuf-encode.ts')).protobufFrame : undefined
   const watcher: Watcher = {
     at,
     context,
     settings,
     selection: selectionOf(at, settings),
-    view: new View(at.kind, { shape, include: includeObject(request.query), now: () => context.ports.clock.now() })
+    view: new View(at.kind, {
+      shape,
+      frame,
+      include: includeObject(request.query),
+      now: () => context.ports.clock.now()
+    })
   }
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: { watch: lines(watcher) } }
+  const type = frame === undefined ? 'application/json' : `${PROTOBUF};stream=watch`
+  return { status: 200, headers: { 'content-type': type }, body: { watch: lines(watcher) } }
 }
 
 interface Watcher {
@@ -74,7 +84,7 @@ async function* lines(watcher: Watcher): AsyncGenerator<Lines, void, undefined> 
   } catch (error) {
     if (stop.signal.aborted) return
     if (!(error instanceof ApiError)) context.ports.log.error({ error }, 'a watch failed')
-    yield [errorLine(error instanceof ApiError ? error : internalError(error))]
+    yield [watcher.view.error(error instanceof ApiError ? error : internalError(error))]
   } finally {
     timer.cancel()
     at.request.signal?.removeEventListener('abort', abort)
@@ -245,134 +255,4 @@ function selectedLine(event: StoreEvent, matches: (object: KubeObject) => boolea
   const is = matches(entry.value)
   if (is) return view.line(was ? 'MODIFIED' : 'ADDED', entry)
   return was && previous !== undefined ? view.left(entry, previous) : undefined
-}
-
-// --- lines
-
-interface ViewOptions {
-  readonly shape: Shape
-  readonly include: IncludeObject
-  readonly now: () => number
-}
-
-/** Lines of one version, by form and type. They live as long as the version does. */
-const shared = new WeakMap<Entry, Map<string, WatchLine>>()
-
-/** How one watcher sees objects. */
-class View {
-  private readonly kind: Kind
-  private readonly options: ViewOptions
-  private readonly form: string
-  private headers = true
-
-  constructor(kind: Kind, options: ViewOptions) {
-    this.kind = kind
-    this.options = options
-    this.form = options.shape === 'table' ? `table ${options.include}` : options.shape
-  }
-
-  line(type: Exclude<WatchEventType, 'BOOKMARK' | 'ERROR'>, entry: Entry): WatchLine {
-    if (this.options.shape === 'whole') {
-      return remember(entry, type, () => new EntryLine(type, entry))
-    }
-    if (this.options.shape === 'table' && this.headers) {
-      this.headers = false
-      return new ObjectLine(type, this.transform(entry.value, false))
-    }
-    return remember(entry, `${type} ${this.form}`, () => new ObjectLine(type, this.transform(entry.value, true)))
-  }
-
-  /** A deletion as the selector sees it: the old object at the new version. */
-  left(entry: Entry, previous: Entry): WatchLine {
-    const make = () => {
-      const { value } = previous
-      const object = { ...value, metadata: { ...value.metadata, resourceVersion: String(entry.version) } }
-      return new ObjectLine('DELETED', this.transform(object, true))
-    }
-    return remember(entry, `LEFT ${this.form}`, make)
-  }
-
-  bookmark(version: number, annotations?: Record<string, string>): WatchLine {
-    const metadata = {
-      resourceVersion: String(version),
-      creationTimestamp: null as unknown as string,
-      ...(annotations === undefined ? {} : { annotations })
-    }
-    const object = { kind: this.kind.kind, apiVersion: apiVersionOf(this.kind), metadata }
-    return new ObjectLine('BOOKMARK', this.transform(object, true))
-  }
-
-  private transform(object: KubeObject, noHeaders: boolean): KubeObject {
-    const { shape, include, now } = this.options
-    switch (shape) {
-      case 'whole':
-        return object
-      case 'metadata':
-        return metadataOnly(object)
-      case 'table': {
-        const metadata = { resourceVersion: object.metadata.resourceVersion }
-        return table(this.kind, [object], { now: now(), include, noHeaders, metadata })
-      }
-    }
-  }
-}
-
-function remember(entry: Entry, key: string, make: () => WatchLine): WatchLine {
-  let lines = shared.get(entry)
-  if (lines === undefined) {
-    lines = new Map()
-    shared.set(entry, lines)
-  }
-  let line = lines.get(key)
-  if (line === undefined) {
-    line = make()
-    lines.set(key, line)
-  }
-  return line
-}
-
-const END = Buffer.from('}\n')
-
-/** A line around the stored bytes. They are joined for a moment only: kept, each version would be held twice. */
-class EntryLine implements WatchLine {
-  readonly type: WatchEventType
-  private readonly entry: Entry
-  private joined: WeakRef<Uint8Array> | undefined
-
-  constructor(type: WatchEventType, entry: Entry) {
-    this.type = type
-    this.entry = entry
-  }
-
-  get object(): KubeObject {
-    return this.entry.value
-  }
-
-  bytes(): Uint8Array {
-    const known = this.joined?.deref()
-    if (known !== undefined) return known
-    const bytes = Buffer.concat([Buffer.from(`{"type":"${this.type}","object":`), this.entry.bytes(), END])
-    this.joined = new WeakRef(bytes)
-    return bytes
-  }
-}
-
-class ObjectLine implements WatchLine {
-  readonly type: WatchEventType
-  readonly object: KubeObject
-  private made: Uint8Array | undefined
-
-  constructor(type: WatchEventType, object: KubeObject) {
-    this.type = type
-    this.object = object
-  }
-
-  bytes(): Uint8Array {
-    this.made ??= Buffer.from(`{"type":"${this.type}","object":${JSON.stringify(this.object)}}\n`)
-    return this.made
-  }
-}
-
-export function errorLine(error: ApiError): WatchLine {
-  return new ObjectLine('ERROR', error.toStatus() as unknown as KubeObject)
 }

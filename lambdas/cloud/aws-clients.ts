@@ -5,6 +5,7 @@ import { DynamoBackend } from '../../store/backends/dynamodb.ts'
 import { DynamoRelay } from '../../store/backends/dynamodb-relay.ts'
 import type { Outside } from './cloud.ts'
 import type { CloudConfig } from './config.ts'
+import { askSts } from './sts.ts'
 
 /** Milliseconds. A request that AWS does not answer is tried again well before the function's own time is over. */
 const CONNECT_MS = 2_000
@@ -22,6 +23,7 @@ export function awsOutside({ table, retentionMs }: CloudConfig, ports: Ports): O
       get: async (name) => await (await ssm()).get(name),
       create: async (name, value) => await (await ssm()).create(name, value)
     },
+    askSts: askSts(),
     ring: async (queueUrl, message) => await (await ring())(queueUrl, message)
   }
 }

@@ -1,4 +1,4 @@
-import { configMaps, namespaces } from '../../core/kinds/refs.ts'
+import { configMaps, namespaces, secrets } from '../../core/kinds/refs.ts'
 import type { Backend } from '../../store/backend.ts'
 import { MemoryBackend } from '../../store/backends/memory.ts'
 import { cloudSite, memoryParameters } from '../../test/cloud-fixture.ts'
@@ -105,6 +105,28 @@ describe('the control plane of one function', () => {
     calls.length = 0
     await ports.advance(24 * 3_600_000)
     expect(calls).toEqual([])
+    await site.close()
+  })
+
+  test('the table never sees what a Secret holds', async () => {
+    const site = cloudSite()
+    const [here, there] = [await site.open(), await site.open()]
+    const secret = {
+      kind: 'Secret',
+      apiVersion: 'v1',
+      metadata: { name: 's', namespace: 'default' },
+      stringData: { password: 'correct horse' }
+    }
+    expect(await ask(here, '/api/v1/namespaces/default/secrets', secret)).toBe(201)
+    const data = { password: Buffer.from('correct horse').toString('base64') }
+    const found = await there.client('root', 'system:masters').get(secrets, { namespace: 'default', name: 's' })
+    expect(found.data).toEqual(data)
+    const stored = await site.backend.get('secrets', 'default/s')
+    const [record] = await site.backend.readLog('secrets', 0, 10)
+    for (const bytes of [stored?.bytes, record?.bytes]) {
+      expect(bytes?.length).toBeGreaterThan(50)
+      expect(Buffer.from(bytes ?? []).toString('latin1')).not.toMatch(/Secret|password|correct|Y29ycmVjdC/)
+    }
     await site.close()
   })
 

@@ -8,12 +8,14 @@ import { indexesOf } from '../../core/kinds/table.ts'
 import type { Ports } from '../../core/ports.ts'
 import { systemPorts } from '../../core/system-ports.ts'
 import type { Backend } from '../../store/backend.ts'
+import { SealedBackend } from '../../store/backends/sealed.ts'
 import { Store } from '../../store/store.ts'
 import { bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
 import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
 import type { Api } from '../api/server.ts'
 import { SERVING_CERTIFICATE_PATH, servingCertificate } from '../api/serving-certificate.ts'
+import { type AskSts, stsTokens } from '../api/sts-authn.ts'
 import { awsOutside } from './aws-clients.ts'
 import { type CloudConfig, cloudConfig, type Environment } from './config.ts'
 import { FOLLOWED, freshAuthorizer } from './fresh.ts'
@@ -41,9 +43,13 @@ export interface Outside {
   /** Where streams out of nodes lie on their way, and how a node is told to begin one. */
   readonly pieces: RelayPieces
   readonly ring: RelayOptions['ring']
+  readonly askSts: AskSts
   /** Told when what this process keeps in memory is of no use any more: it opens the cloud anew. */
   readonly lost?: () => void
 }
+
+/** What the table holds only in a form that it cannot read. */
+const SEALED = new Set(['secrets'])
 
 let warm: Promise<Cloud> | undefined
 
@@ -78,19 +84,23 @@ async function open(environment: Environment): Promise<Cloud> {
 /** Everything opened; a warm function keeps it. Makes what a cluster starts with where nobody has done so yet. */
 export async function openCloud(config: CloudConfig, ports: Ports, outside: Outside): Promise<Cloud> {
   const { addresses } = config
-  const { backend } = outside
   const keys = await openCloudKeys(outside.parameters, config.parameters, ports)
+  const seals = (resource: string) => SEALED.has(resource)
+  const backend = new SealedBackend(outside.backend, { keys: keys.sealing, seals })
   const store = new Store({ backend, ports, indexes: indexesOf, retentionMs: config.retentionMs, trims: false })
   const [news] = await Promise.all([
     store.follow(FOLLOWED),
     bootstrapOnce({ store, ports, addresses, endpoint: API_PROXY, nodeAgents: true })
   ])
   const relay = { store, ports, pieces: outside.pieces, ring: outside.ring }
+  const { cluster, emulator, adminArn: admin, nodeRoleArn: node } = config
+  const tokens = [stsTokens({ cluster, emulator, known: { admin, node }, store, ports, ask: outside.askSts })]
   const { api, close } = await composeApi({
     store,
     ports,
     keys,
     addresses,
+    tokens,
     kubelet: createRelay(relay),
     paths: { ...relayPaths(relay), [SERVING_CERTIFICATE_PATH]: { post: servingCertificate(keys) } },
     authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),

@@ -1,6 +1,7 @@
 /** The cluster's keys on AWS: one parameter, made by whoever starts first and read by all others. */
 import { createSecretKey, randomBytes } from 'node:crypto'
 import type { Ports } from '../../core/ports.ts'
+import type { SealingKey, SealOptions } from '../../store/backends/sealed.ts'
 import type { KeyPair } from '../api/certificates.ts'
 import { certifyServingKey, issue, type Keys, makeAuthority, makeSigningKey, signingKeyOf } from '../api/keys.ts'
 import { mintUserToken } from '../api/tokens.ts'
@@ -12,15 +13,9 @@ export interface Parameters {
   create(name: string, value: string): Promise<void>
 }
 
-/** A key that seals Secrets: 32 bytes, and the name by which what it sealed knows it. */
-export interface SealingKey {
-  readonly id: string
-  readonly key: Uint8Array
-}
-
 export interface CloudKeys extends Omit<Keys, 'server' | 'admin' | 'kubeletClient'> {
-  /** The first seals; all of them open. */
-  readonly sealing: readonly SealingKey[]
+  /** Of Secrets, see SealedBackend: the first seals, all of them open. */
+  readonly sealing: SealOptions['keys']
 }
 
 /** The parameter's JSON. Everything binary is base64, keys are PKCS #8 and certificates X.509 in PEM. */
@@ -54,12 +49,14 @@ async function makeKeys(ports: Ports): Promise<Stored> {
 
 function keysOf(text: string, name: string, ports: Ports): CloudKeys {
   const stored = parse(text, name)
+  const [first, ...further] = stored.sealing.map(({ id, key }): SealingKey => ({ id, key: Buffer.from(key, 'base64') }))
+  if (first === undefined) throw damaged(name)
   const userToken = createSecretKey(Buffer.from(stored.userToken, 'base64'))
   return {
     authority: stored.authority.certificate,
     serviceAccount: signingKeyOf(stored.serviceAccount),
     userToken,
-    sealing: stored.sealing.map(({ id, key }) => ({ id, key: Buffer.from(key, 'base64') })),
+    sealing: [first, ...further],
     mintUserToken: (request) => mintUserToken(userToken, { ...request, ports }),
     issueClientCertificate: (client) => issue(stored.authority, client, ports),
     issueServingCertificate: (server) => issue(stored.authority, server, ports),
@@ -74,7 +71,11 @@ function parse(text: string, name: string): Stored {
     stored = JSON.parse(text) as Partial<Stored>
   } catch {}
   const { authority, serviceAccount, userToken, sealing } = stored
-  if (authority === undefined || serviceAccount === undefined || userToken === undefined || sealing?.length === 0)
-    throw new Error(`the parameter ${name} does not hold the keys of a cluster`)
-  return { authority, serviceAccount, userToken, sealing: sealing ?? [] }
+  if (authority === undefined || serviceAccount === undefined || userToken === undefined || sealing === undefined)
+    throw damaged(name)
+  return { authority, serviceAccount, userToken, sealing }
+}
+
+function damaged(name: string): Error {
+  return new Error(`the parameter ${name} does not hold the keys of a cluster`)
 }

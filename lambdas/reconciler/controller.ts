@@ -6,6 +6,7 @@ import type { ResourceRef } from '../../core/kinds/refs.ts'
 import type { RunResult } from '../../core/loop.ts'
 import type { Resource } from '../../core/object.ts'
 import type { Ports } from '../../core/ports.ts'
+import type { Tasks } from './fargate/tasks.ts'
 import type { Instances } from './nodes/instances.ts'
 import type { NodeSettings } from './nodes/offers.ts'
 
@@ -13,6 +14,13 @@ import type { NodeSettings } from './nodes/offers.ts'
 export interface NodeProvisioning {
   readonly instances: Instances
   readonly settings: NodeSettings
+}
+
+/** Pods as tasks (controllers/fargate.ts). */
+export interface FargateProvisioning {
+  readonly tasks: Tasks
+  /** Default "arm64". */
+  readonly arch?: 'arm64' | 'amd64'
 }
 
 /** A resource as discovery knows it. */
@@ -38,6 +46,8 @@ export interface ReconcilerConfig {
   readonly nodeStartupGraceMs?: number
   /** Where nodes can be made on demand: the platform's instances, and what may be launched. */
   readonly provisioning?: NodeProvisioning
+  /** Where pods can run as tasks. */
+  readonly fargate?: FargateProvisioning
   /**
    * Milliseconds since 1970 since when nodes could be heard: silence before it does not count. Default: when the
    * controller was first asked. 0 where the API is always there, whichever process asks.

@@ -9,6 +9,7 @@ import { type Cloud, warmCloud } from '../cloud/cloud.ts'
 import type { ReconcilerConfig, ServedKind } from './controller.ts'
 import { controllers } from './controllers/registry.ts'
 import { doorbell } from './doorbell.ts'
+import type { FargateSettings } from './fargate/ecs-definition.ts'
 import { createReconcilerFunction, type LogNumber, type ReconcilerFunction } from './function.ts'
 import type { Ec2Options } from './nodes/ec2-instances.ts'
 import type { NodeSettings } from './nodes/offers.ts'
@@ -40,13 +41,14 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
   const { ports, store, config, keys } = cloud
   const sqs = sqsClient()
   const bell = doorbell(sqsBell(sqs))
-  const provisioning = await provisioningOf(environment)
+  const [provisioning, fargate] = await Promise.all([provisioningOf(environment), fargateOf(environment)])
   const settings: ReconcilerConfig = {
     caCertificate: keys.authority,
     nodesHeardSince: 0,
     podCIDR: POD_CIDR,
     kinds: () => kindsInUse(cloud),
-    ...(provisioning === undefined ? {} : { provisioning })
+    ...(provisioning === undefined ? {} : { provisioning }),
+    ...(fargate === undefined ? {} : { fargate })
   }
   return createReconcilerFunction({
     clients: (name) => cloud.controllerClient(name),
@@ -74,6 +76,18 @@ async function provisioningOf({ WHERRY_NODES, WHERRY_CLUSTER = '' }: NodeJS.Proc
     instances: ec2Instances({ client: new EC2Client({}), cluster: WHERRY_CLUSTER, template, subnets }),
     settings
   }
+}
+
+/** What WHERRY_FARGATE says, likewise. */
+async function fargateOf({ WHERRY_FARGATE, WHERRY_CLUSTER = '' }: NodeJS.ProcessEnv) {
+  if (WHERRY_FARGATE === undefined || WHERRY_FARGATE === '') return undefined
+  const settings = JSON.parse(WHERRY_FARGATE) as FargateSettings
+  const [{ ECSClient }, { ecsTasks }] = await Promise.all([
+    import('@aws-sdk/client-ecs'),
+    import('./fargate/ecs-tasks.ts')
+  ])
+  const tasks = ecsTasks({ client: new ECSClient({}), cluster: WHERRY_CLUSTER, settings })
+  return { tasks, arch: settings.arch ?? 'arm64' }
 }
 
 /** Of a kind of which nobody ever made an object there is nothing to delete: most clusters use a third of all. */

@@ -26,11 +26,11 @@ import { startApiProxy } from './api-proxy.ts'
 import { connectByFetch } from './fetch-connection.ts'
 import { agentConfig, type InstanceConfig, loadInstanceConfig } from './instance-config.ts'
 import { joinCluster } from './join.ts'
-import { type InstanceFacts, instanceFacts } from './metadata.ts'
+import { type InstanceFacts, instanceArn, instanceFacts } from './metadata.ts'
 import { listenToQueue, type Queue } from './queue.ts'
 import { Relays } from './relay.ts'
 import { requestCertificate } from './serving-certificate.ts'
-import { openQueue, queueName } from './sqs.ts'
+import { openQueue, queueName, queueTags } from './sqs.ts'
 import { tokenSource } from './token.ts'
 
 /** How often it is looked whether the cluster has given the node another range. */
@@ -56,7 +56,13 @@ await stayingAlive(() => run(instance)).catch((error: unknown) => {
 
 async function run(config: InstanceConfig): Promise<void> {
   const end = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.abort())
+  let running = false
+  const stopping = () => {
+    // Before it has joined there is nothing to bring to an end.
+    if (!running) process.exit(0)
+    end.abort()
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stopping)
   const outside = await connect(config)
   const { facts, send, queue, doorbell, client } = outside
   const given = { queueUrl: queue.url, podCIDR: '' }
@@ -67,6 +73,7 @@ async function run(config: InstanceConfig): Promise<void> {
   const podCIDR = await joinCluster(node, { client, ports, doorbell, signal: end.signal })
   const final = agentConfig(config, facts, { ...given, podCIDR })
   const stop = await start(final, outside, end.signal)
+  running = true
   listening.relays = new Relays({ send, ports, answer: stop.agent.answer, signal: end.signal })
   void keepContainerd(final, ports)
   ports.log.info({ node: facts.id, podCIDR }, 'the node agent runs')
@@ -90,7 +97,8 @@ async function connect({ cluster, apiServer }: InstanceConfig): Promise<Outside>
   const { region } = facts
   const credentials = defaultProvider({ clientConfig: { region } })
   const send = connectByFetch({ url: apiServer, token: tokenSource({ cluster, region, credentials, ports }) })
-  const queue = await openQueue(new SQSClient({ region, credentials }), queueName(cluster, facts.id))
+  const make = { name: queueName(cluster, facts.id), tags: queueTags(cluster, instanceArn(facts)) }
+  const queue = await openQueue(new SQSClient({ region, credentials }), make)
   return { facts, send, client: new Client(send), queue, doorbell: new Doorbells(), apiServer }
 }
 

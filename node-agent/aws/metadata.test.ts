@@ -3,14 +3,15 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { silentLog, systemPorts } from '../../core/system-ports.ts'
 import { metadataServer } from '../../test/aws/metadata-server.ts'
-import { instanceFacts, instanceLabels, providerID } from './metadata.ts'
+import { instanceArn, instanceFacts, instanceLabels, providerID } from './metadata.ts'
 
 const instance = {
   id: 'i-0123456789abcdef0',
   zone: 'eu-central-1b',
   region: 'eu-central-1',
   type: 'm7g.large',
-  privateIP: '10.0.3.4'
+  privateIP: '10.0.3.4',
+  account: '123456789012'
 }
 let server: Server
 let endpoint: string
@@ -30,6 +31,7 @@ test('an instance knows what it is, by the second version of the service', async
 
 test('and what its node is called by it', () => {
   expect(providerID(instance)).toBe('aws:///eu-central-1b/i-0123456789abcdef0')
+  expect(instanceArn(instance)).toBe('arn:aws:ec2:eu-central-1:123456789012:instance/i-0123456789abcdef0')
   expect(instanceLabels(instance)).toEqual({
     'topology.kubernetes.io/zone': 'eu-central-1b',
     'topology.kubernetes.io/region': 'eu-central-1',

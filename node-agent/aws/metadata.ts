@@ -9,6 +9,7 @@ export interface InstanceFacts {
   /** "m7g.large" */
   readonly type: string
   readonly privateIP: string
+  readonly account: string
 }
 
 export interface MetadataOptions {
@@ -47,15 +48,27 @@ async function readFacts({ endpoint = ENDPOINT, fetch: send = fetch }: MetadataO
   }
   const life = { 'x-aws-ec2-metadata-token-ttl-seconds': TOKEN_LIFE }
   const token = await ask('api/token', { method: 'PUT', headers: life })
-  const read = (path: string) => ask(`meta-data/${path}`, { headers: { 'x-aws-ec2-metadata-token': token } })
-  const [id, zone, region, type, privateIP] = await Promise.all([
-    read('instance-id'),
-    read('placement/availability-zone'),
-    read('placement/region'),
-    read('instance-type'),
-    read('local-ipv4')
-  ])
-  return { id, zone, region, type, privateIP }
+  const document = await ask('dynamic/instance-identity/document', { headers: { 'x-aws-ec2-metadata-token': token } })
+  const known = JSON.parse(document) as Record<string, string>
+  const need = (field: string) => {
+    const value = known[field] ?? ''
+    if (value === '') throw new Error(`the instance's identity document has no ${field}`)
+    return value
+  }
+  return {
+    id: need('instanceId'),
+    zone: need('availabilityZone'),
+    region: need('region'),
+    type: need('instanceType'),
+    privateIP: need('privateIp'),
+    account: need('accountId')
+  }
+}
+
+/** "arn:aws:ec2:REGION:ACCOUNT:instance/ID": as IAM knows the instance whose credentials are used. */
+export function instanceArn({ region, account, id }: InstanceFacts): string {
+  const partition = region.startsWith('cn-') ? 'aws-cn' : region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
+  return `arn:${partition}:ec2:${region}:${account}:instance/${id}`
 }
 
 /** Kubernetes' well-known labels of such a node. */

@@ -16,13 +16,27 @@ const RETENTION = 300
 /** Seconds. What was received and not removed comes again after that. */
 const VISIBILITY = 30
 
+/** The node role's rights are to queues with the tag of the instance that asks (infra/nodes.ts). */
+const INSTANCE_TAG = 'wherry.dev/instance'
+/** Of everything that belongs to a cluster. */
+const CLUSTER_TAG = 'wherry.dev/cluster'
+
+export function queueTags(cluster: string, instanceArn: string): Record<string, string> {
+  return { [INSTANCE_TAG]: instanceArn, [CLUSTER_TAG]: cluster }
+}
+
 export function queueName(cluster: string, node: string): string {
   return `wherry-${cluster}-node-${node}`
 }
 
+export interface QueueMake {
+  readonly name: string
+  readonly tags: Readonly<Record<string, string>>
+}
+
 /** Makes the queue, or takes the one of that name. One that somebody deletes is made anew by the next `receive`. */
-export async function openQueue(client: SQSClient, name: string): Promise<Queue> {
-  const url = await create(client, name)
+export async function openQueue(client: SQSClient, make: QueueMake): Promise<Queue> {
+  const url = await create(client, make)
   return {
     url,
     async receive(signal) {
@@ -39,7 +53,7 @@ export async function openQueue(client: SQSClient, name: string): Promise<Queue>
           body: Body
         }))
       } catch (error) {
-        if (error instanceof QueueDoesNotExist) await create(client, name)
+        if (error instanceof QueueDoesNotExist) await create(client, make)
         throw error
       }
     },
@@ -49,10 +63,11 @@ export async function openQueue(client: SQSClient, name: string): Promise<Queue>
   }
 }
 
-async function create(client: SQSClient, name: string): Promise<string> {
+async function create(client: SQSClient, { name, tags }: QueueMake): Promise<string> {
   const { QueueUrl } = await client.send(
     new CreateQueueCommand({
       QueueName: name,
+      tags,
       Attributes: { MessageRetentionPeriod: String(RETENTION), VisibilityTimeout: String(VISIBILITY) }
     })
   )

@@ -1,7 +1,9 @@
 /** From a pod's specification to what the runtime is asked for. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { expand } from '../../core/expansion.ts'
 import type { Container, Pod, SeccompProfile as SpecSeccomp } from '../../core/kinds/types.ts'
+import { ConfigError } from '../../core/pod-environment.ts'
 import { IMAGE_ANNOTATION } from '../pod/input.ts'
 import { BACKOFF_ANNOTATION } from '../pod/restart.ts'
 import {
@@ -13,8 +15,6 @@ import {
   type SandboxConfig,
   type SeccompProfile
 } from '../runtime/runtime.ts'
-import { ConfigError } from './environment.ts'
-import { expand } from './expansion.ts'
 import { resourcesOf } from './resources.ts'
 
 /** Where on the host a container writes its termination message. */

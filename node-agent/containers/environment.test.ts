@@ -1,7 +1,7 @@
+import { expand } from '../../core/expansion.ts'
 import type { Container, EnvVar, Pod, Service } from '../../core/kinds/types.ts'
+import { ConfigError, environmentOf, type ObjectReader, serviceVariables } from '../../core/pod-environment.ts'
 import { container, podOf } from '../pod/fixture.ts'
-import { ConfigError, environmentOf, type ObjectReader, serviceVariables } from './environment.ts'
-import { expand } from './expansion.ts'
 
 const place = { podIPs: ['10.0.0.7', 'fd00::7'], hostIPs: ['192.0.2.1'], allocatable: { cpu: '2', memory: '1Gi' } }
 const objects: ObjectReader = {

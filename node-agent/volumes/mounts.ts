@@ -2,9 +2,9 @@
 import { constants } from 'node:fs'
 import { access, chmod, lstat, mkdir, realpath, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { expand } from '../../core/expansion.ts'
 import type { Container, VolumeMount } from '../../core/kinds/types.ts'
-import { ConfigError } from '../containers/environment.ts'
-import { expand } from '../containers/expansion.ts'
+import { ConfigError } from '../../core/pod-environment.ts'
 import type { ContainerMount } from '../runtime/runtime.ts'
 import type { VolumePaths } from './volumes.ts'
 

@@ -10,8 +10,8 @@ import type {
   ServiceAccountTokenProjection,
   Volume
 } from '../../core/kinds/types.ts'
-import type { ObjectReader } from '../containers/environment.ts'
-import { fieldValue, type PodPlace, resourceValue } from '../containers/fields.ts'
+import type { ObjectReader } from '../../core/pod-environment.ts'
+import { fieldValue, type PodPlace, resourceValue } from '../../core/pod-fields.ts'
 
 export interface ProjectedFile {
   readonly content: Buffer

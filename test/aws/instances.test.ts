@@ -5,12 +5,13 @@ import {
   EC2Client,
   RunInstancesCommand
 } from '@aws-sdk/client-ec2'
+import type { Emulator } from '../../cli/emulator/process.ts'
 import { CLUSTER_TAG, ec2Instances } from '../../lambdas/reconciler/nodes/ec2-instances.ts'
 import type { Instances } from '../../lambdas/reconciler/nodes/instances.ts'
 import { NoCapacity } from '../../lambdas/reconciler/nodes/instances.ts'
 import { instancesSuite } from '../contract/instances-suite.ts'
 import { describeWith } from '../requires.ts'
-import { type Emulator, lacksForEmulator, startEmulator } from './emulator.ts'
+import { lacksForEmulator, startEmulator } from './emulator.ts'
 
 describeWith(lacksForEmulator('ministack'), 'instances of EC2', () => {
   let emulator: Emulator

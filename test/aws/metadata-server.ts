@@ -7,6 +7,7 @@ export interface Instance {
   readonly region: string
   readonly type: string
   readonly privateIP: string
+  readonly account: string
 }
 
 export interface RoleCredentials {
@@ -25,16 +26,22 @@ export function metadataServer(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const tokens = new Set<string>()
   const values: Record<string, string | undefined> = {
-    'instance-id': instance.id,
-    'placement/availability-zone': instance.zone,
-    'placement/region': instance.region,
-    'instance-type': instance.type,
-    'local-ipv4': instance.privateIP,
+    'dynamic/instance-identity/document': JSON.stringify({
+      accountId: instance.account,
+      architecture: 'x86_64',
+      availabilityZone: instance.zone,
+      instanceId: instance.id,
+      instanceType: instance.type,
+      privateIp: instance.privateIP,
+      region: instance.region,
+      version: '2017-09-30'
+    }),
+    'meta-data/instance-id': instance.id,
     ...(role === undefined
       ? {}
       : {
-          'iam/security-credentials/': ROLE,
-          [`iam/security-credentials/${ROLE}`]: JSON.stringify({
+          'meta-data/iam/security-credentials/': ROLE,
+          [`meta-data/iam/security-credentials/${ROLE}`]: JSON.stringify({
             Code: 'Success',
             Type: 'AWS-HMAC',
             AccessKeyId: role.accessKeyId,
@@ -56,7 +63,7 @@ export function metadataServer(
       return answer(200, token)
     }
     if (!tokens.has(String(request.headers['x-aws-ec2-metadata-token']))) return answer(401)
-    const value = values[path.replace('meta-data/', '')]
+    const value = values[path]
     return value === undefined ? answer(404) : answer(200, value)
   }
 }

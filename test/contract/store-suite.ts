@@ -116,7 +116,7 @@ export function storeSuite(fixture: Fixture): void {
   describe('list', () => listCases(() => bench))
   describe('refresh', () => refreshCases(() => bench))
   describe('watch', () => watchCases(() => bench, fixture.many ?? 2_500))
-  describe('retention', () => retentionCases(() => bench))
+  describe('retention', () => retentionCases(() => bench, fixture.many ?? 2_500))
 }
 
 function commitCases(bench: () => Bench): void {
@@ -538,7 +538,17 @@ function watchCases(bench: () => Bench, many: number): void {
   })
 }
 
-function retentionCases(bench: () => Bench): void {
+function retentionCases(bench: () => Bench, many: number): void {
+  test('tells a watch that comes long after all of its log was forgotten', async () => {
+    const b = bench()
+    const keys = Array.from({ length: many }, (_, n) => `a/${n}`)
+    const commits = keys.map((key) => b.store.commit([{ resource: 'pods', key, expected: 0, object: b.object(key) }]))
+    await passing(b.clock, Promise.all(commits))
+    await b.trim()
+    await b.put('a/x')
+    await expect(b.events(1, { from: 2 })).rejects.toMatchObject({ reason: 'Expired', code: 410 })
+  })
+
   test('forgets the log after its time, keeps the objects, and says so', async () => {
     const b = bench()
     for (const key of ['a/x', 'a/y', 'a/z']) await b.put(key)

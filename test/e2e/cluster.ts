@@ -70,16 +70,55 @@ export async function eventually<T>(
   throw new Error(`not within ${timeoutMs / 1000} s: ${what}${last === undefined ? '' : ` (${String(last)})`}`)
 }
 
-/** A real `./wherry up --detach` in a folder of its own, and real kubectl 1.35 on it. */
-export class TestCluster {
+/** Real kubectl on a cluster, wherever that is. */
+export class KubectlRunner {
+  /** A folder of the test's own. */
   readonly dir: string
-  readonly port: number
   private readonly program: string
+  private readonly kubeconfig: string
+
+  constructor(options: { dir: string; program: string; kubeconfig: string }) {
+    this.dir = options.dir
+    this.program = options.program
+    this.kubeconfig = options.kubeconfig
+  }
+
+  async kubectl(args: readonly string[], input?: string): Promise<Outcome> {
+    const env = { KUBECONFIG: this.kubeconfig, HOME: this.dir, KUBECTL_KUBERC: 'false' }
+    return await execute(this.program, args, { env, timeoutMs: 90_000, ...(input === undefined ? {} : { input }) })
+  }
+
+  /** The output of a kubectl that must succeed: `k('get', 'pods')`. */
+  async k(...args: string[]): Promise<string> {
+    const outcome = await this.kubectl(args)
+    if (outcome.code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${outcome.stderr}${outcome.stdout}`)
+    return outcome.stdout
+  }
+
+  async apply(manifest: string): Promise<string> {
+    const outcome = await this.kubectl(['apply', '-f', '-'], manifest)
+    if (outcome.code !== 0) throw new Error(`kubectl apply: ${outcome.stderr}${outcome.stdout}`)
+    return outcome.stdout
+  }
+
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.k(...args, '-o', 'json')) as T
+  }
+
+  writeFile(name: string, text: string): string {
+    const file = join(this.dir, name)
+    writeFileSync(file, text)
+    return file
+  }
+}
+
+/** A real `./wherry up --detach` in a folder of its own, and real kubectl 1.35 on it. */
+export class TestCluster extends KubectlRunner {
+  readonly port: number
 
   private constructor(cluster: { dir: string; port: number; program: string }) {
-    this.dir = cluster.dir
+    super({ ...cluster, kubeconfig: join(cluster.dir, 'kubeconfig') })
     this.port = cluster.port
-    this.program = cluster.program
   }
 
   static async start(...flags: string[]): Promise<TestCluster> {
@@ -113,38 +152,10 @@ export class TestCluster {
     return await execute(WHERRY, [command, ...args, '--data-dir', this.dir], { timeoutMs: 120_000 })
   }
 
-  async kubectl(args: readonly string[], input?: string): Promise<Outcome> {
-    const env = { KUBECONFIG: join(this.dir, 'kubeconfig'), HOME: this.dir, KUBECTL_KUBERC: 'false' }
-    return await execute(this.program, args, { env, timeoutMs: 90_000, ...(input === undefined ? {} : { input }) })
-  }
-
-  /** The output of a kubectl that must succeed, split at blanks: `k('get', 'pods')`. */
-  async k(...args: string[]): Promise<string> {
-    const outcome = await this.kubectl(args)
-    if (outcome.code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${outcome.stderr}${outcome.stdout}`)
-    return outcome.stdout
-  }
-
-  async apply(manifest: string): Promise<string> {
-    const outcome = await this.kubectl(['apply', '-f', '-'], manifest)
-    if (outcome.code !== 0) throw new Error(`kubectl apply: ${outcome.stderr}${outcome.stdout}`)
-    return outcome.stdout
-  }
-
-  async json<T>(...args: string[]): Promise<T> {
-    return JSON.parse(await this.k(...args, '-o', 'json')) as T
-  }
-
   async loadImage(): Promise<void> {
     const archive = join(this.dir, 'busybox.tar')
     buildBusyboxImage(archive)
     const outcome = await this.wherry('image', 'load', archive)
     if (outcome.code !== 0) throw new Error(`image load failed: ${outcome.stderr}`)
-  }
-
-  writeFile(name: string, text: string): string {
-    const file = join(this.dir, name)
-    writeFileSync(file, text)
-    return file
   }
 }

@@ -9,6 +9,7 @@ import { claimResize } from './claim-resize.ts'
 import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
+import { fargateToleration } from './fargate.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
@@ -37,6 +38,7 @@ export function admissionPlugins(options: AdmissionOptions): readonly AdmissionP
     podSecurity,
     podPriority,
     defaultTolerationSeconds,
+    fargateToleration,
     defaultStorageClass,
     storageProtection,
     claimResize,

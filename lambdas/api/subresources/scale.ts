@@ -14,7 +14,7 @@ import { valueAnswer, warningHeader } from '../answers.ts'
 import { bodyOf, readObject } from '../body.ts'
 import { copyJson } from '../copy.ts'
 import { decoding } from '../create.ts'
-import { methodNotAllowed, noSuchResource, notFound } from '../failures.ts'
+import { internalError, methodNotAllowed, noSuchResource, notFound } from '../failures.ts'
 import { setEntries, writerOf } from '../field-manager.ts'
 import { writeOptions } from '../options.ts'
 import { isApply, patcherOf } from '../patch.ts'
@@ -59,6 +59,8 @@ export async function scale(at: ResourceRequest, context: ApiContext): Promise<A
     case 'GET': {
       const entry = await context.store.get(at.kind.storage, storeKey(at))
       if (entry === undefined) throw notFound(at.kind, at.name ?? '')
+      const missing = paths.missing?.(entry.value)
+      if (missing !== undefined) throw internalError(missing)
       return valueAnswer(200, scaleOf(entry.value, paths))
     }
     case 'PUT': {

@@ -7,6 +7,7 @@ import { isReason } from '../../../core/errors.ts'
 import { leases, nodes } from '../../../core/kinds/refs.ts'
 import type { Lease, Node } from '../../../core/kinds/types.ts'
 import type { RunResult } from '../../../core/loop.ts'
+import { isVirtual } from '../../../core/virtual-node.ts'
 import type { Controller, ControllerContext } from '../controller.ts'
 import { chooseRange } from './node-ipam-plan.ts'
 
@@ -32,8 +33,9 @@ export function nodeIpamController(): Controller {
   }
 }
 
-function lacksRange({ metadata, spec }: Node): boolean {
-  return (spec?.podCIDR ?? '') === '' && metadata.deletionTimestamp === undefined
+function lacksRange(node: Node): boolean {
+  const { metadata, spec } = node
+  return (spec?.podCIDR ?? '') === '' && metadata.deletionTimestamp === undefined && !isVirtual(node)
 }
 
 async function reconcile(name: string, context: ControllerContext): Promise<RunResult | undefined> {

@@ -108,7 +108,7 @@ async function reconcile(name: string, since: number, context: ControllerContext
     await client.patch(nodes, { name }, { type: 'merge', body })
   }
   // A lost node is heard from by a change of the node itself.
-  return wait <= 0 ? undefined : { again: wait + 1 }
+  return wait <= 0 || wait === Number.POSITIVE_INFINITY ? undefined : { again: wait + 1 }
 }
 
 async function markLost(node: Node, context: ControllerContext): Promise<Node> {

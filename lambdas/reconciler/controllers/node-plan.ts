@@ -1,6 +1,7 @@
 /** What a node's heartbeat and conditions mean for its status and taints (pkg/controller/nodelifecycle). Pure. */
 import type { Lease, Node, NodeCondition, Taint } from '../../../core/kinds/types.ts'
 import { timestamp } from '../../../core/ports.ts'
+import { isVirtual } from '../../../core/virtual-node.ts'
 import { semanticEqual, timeOf } from '../objects.ts'
 
 export const NOT_READY = 'node.kubernetes.io/not-ready'
@@ -30,8 +31,9 @@ export interface HeartbeatView {
   readonly startupGraceMs: number
 }
 
-/** Milliseconds until the node counts as lost, unless it is heard from; 0 or less: it is lost. */
+/** Milliseconds until the node counts as lost, unless it is heard from; 0 or less: it is lost. Infinite: it never is. */
 export function lostIn(node: Node, view: HeartbeatView): number {
+  if (isVirtual(node)) return Number.POSITIVE_INFINITY
   const ready = conditionOf(node, 'Ready')
   const renewed = timeOf(view.lease?.spec?.renewTime)
   const reported = timeOf(ready?.lastHeartbeatTime)
@@ -86,7 +88,8 @@ const UNHEALTHY_MIN = 2
  * are not slowed down, and while the zone is disrupted there are none. When every node is lost, it is the control
  * plane that has lost its network.
  */
-export function mayEvict(nodes: readonly Node[]): boolean {
+export function mayEvict(all: readonly Node[]): boolean {
+  const nodes = all.filter((node) => !isVirtual(node))
   const lost = nodes.filter((node) => !isNodeReady(node)).length
   if (lost === nodes.length) return false
   return !(lost > UNHEALTHY_MIN && lost / nodes.length >= UNHEALTHY_SHARE)

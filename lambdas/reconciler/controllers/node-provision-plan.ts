@@ -6,16 +6,10 @@
 import type { FleetPod, Launch, Leaving } from '../../../core/fleet.ts'
 import type { Node } from '../../../core/kinds/types.ts'
 import { type Amounts, addAmounts } from '../../../core/ledger.ts'
+import { isVirtual } from '../../../core/virtual-node.ts'
 import { Bin, type BinFacts, type Seeker } from '../nodes/bins.ts'
 import { Draft, type ProvisionPlan } from '../nodes/fleet-draft.ts'
-import {
-  instanceOf,
-  LEAVING,
-  type ProvisionView,
-  unschedulableSince,
-  VIRTUAL,
-  workloadOf
-} from '../nodes/fleet-view.ts'
+import { instanceOf, LEAVING, type ProvisionView, unschedulableSince, workloadOf } from '../nodes/fleet-view.ts'
 import { INSTANCE_TYPES } from '../nodes/instance-types.ts'
 import { type Choice, choose, type Offer, offerOf, offersOf, whyNone } from '../nodes/offers.ts'
 import { timeOf } from '../objects.ts'
@@ -247,8 +241,7 @@ function presentBins(draft: Draft): Present[] {
   const found: Present[] = []
   for (const node of draft.view.nodes) {
     const ledger = draft.ledgerOf(node)
-    if (ledger?.node?.allocatable === undefined || !isNodeReady(node) || node.metadata.labels?.[VIRTUAL] === 'true')
-      continue
+    if (ledger?.node?.allocatable === undefined || !isNodeReady(node) || isVirtual(node)) continue
     const id = instanceOf(node)
     const draining = draft.leaving.find(({ instance, step }) => step === 'drain' && instance === id)?.instance
     const { labels, taints, allocatable, unschedulable } = ledger.node

@@ -11,9 +11,10 @@ import type { DaemonSet, Node, Pod } from '../../../core/kinds/types.ts'
 import { nodeLedgers } from '../../../core/ledger.ts'
 import type { RunResult } from '../../../core/loop.ts'
 import { timestamp } from '../../../core/ports.ts'
+import { isVirtual } from '../../../core/virtual-node.ts'
 import type { Controller, ControllerContext, KeyMap, NodeProvisioning } from '../controller.ts'
 import { seekerOf } from '../nodes/bins.ts'
-import { type Daemon, instanceOf, isUnschedulable, LEAVING, type ProvisionView, VIRTUAL } from '../nodes/fleet-view.ts'
+import { type Daemon, instanceOf, isUnschedulable, LEAVING, type ProvisionView } from '../nodes/fleet-view.ts'
 import { type Instances, NoCapacity } from '../nodes/instances.ts'
 import { semanticEqual } from '../objects.ts'
 import { isNodeReady } from './node-plan.ts'
@@ -101,7 +102,7 @@ async function look(
   return {
     fleet: fleet ?? emptyFleet(),
     pods: waiting.items,
-    nodes: nodeList.items.filter(({ metadata }) => metadata.labels?.[VIRTUAL] !== 'true'),
+    nodes: nodeList.items.filter((node) => !isVirtual(node)),
     ledgers: ledgers.items,
     instances: all,
     states: doubtful.length === 0 ? new Map() : await instances.states(doubtful),

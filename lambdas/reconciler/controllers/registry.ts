@@ -4,6 +4,7 @@ import { clusterRoleAggregationController } from './clusterrole-aggregation.ts'
 import { deploymentController } from './deployment.ts'
 import { endpointsController } from './endpoints.ts'
 import { endpointSliceController } from './endpointslice.ts'
+import { fargateController } from './fargate.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeIpamController } from './node-ipam.ts'
@@ -17,9 +18,13 @@ import { serviceAccountController } from './serviceaccount.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 
 /** New values on each call: some controllers remember what they saw. Some are of use only with a platform behind them. */
-export function controllers({ provisioning }: Pick<ReconcilerConfig, 'provisioning'> = {}): Controller[] {
+export function controllers({
+  fargate,
+  provisioning
+}: Pick<ReconcilerConfig, 'fargate' | 'provisioning'> = {}): Controller[] {
   return [
     ...(provisioning === undefined ? [] : [nodeProvisioner(provisioning)]),
+    ...(fargate === undefined ? [] : [fargateController(fargate)]),
     deploymentController(),
     replicaSetController(),
     endpointSliceController(),

@@ -31,8 +31,6 @@ export interface Daemon {
   readonly template: Seeker
 }
 
-/** On a Node: it is no machine, and has no agent that renews a lease. */
-export const VIRTUAL = 'wherry.dev/virtual'
 /** On a Node: it was cordoned because its instance is to go. */
 export const LEAVING = 'wherry.dev/leaving'
 

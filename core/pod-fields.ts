@@ -1,8 +1,7 @@
 /** Fields of a pod that its containers may ask for: the downward API of environment variables and volumes. */
-import { goQuote } from '../../core/go-text.ts'
-import type { Container, Pod, ResourceFieldSelector } from '../../core/kinds/types.ts'
-import { parseQuantity, type Quantity, quantityMilli, quantityNumber } from '../../core/quantity.ts'
-import { containerNamed } from '../pod/input.ts'
+import { goQuote } from './go-text.ts'
+import type { Container, Pod, ResourceFieldSelector } from './kinds/types.ts'
+import { parseQuantity, type Quantity, quantityMilli, quantityNumber } from './quantity.ts'
 
 /** What of a pod is known only on the node. */
 export interface PodPlace {
@@ -59,4 +58,9 @@ export function resourceValue(pod: Pod, container: Container, from: ResourceFiel
 function isZero(quantity: string | number): boolean {
   const parsed: Quantity = parseQuantity(quantity)
   return parsed.nano === 0n
+}
+
+function containerNamed({ spec }: Pod, name: string): Container | undefined {
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])]
+  return all.find((container) => container.name === name)
 }

@@ -1,7 +1,8 @@
 /** The environment of a container: its variables, those of referred objects, and where services are. */
-import type { ConfigMap, Container, EnvVar, Pod, Secret, Service } from '../../core/kinds/types.ts'
+
 import { expand } from './expansion.ts'
-import { fieldValue, type PodPlace, resourceValue } from './fields.ts'
+import type { ConfigMap, Container, EnvVar, Pod, Secret, Service } from './kinds/types.ts'
+import { fieldValue, type PodPlace, resourceValue } from './pod-fields.ts'
 
 /** A container that cannot be made as it is described. `reason` is shown in its state. */
 export class ConfigError extends Error {
