@@ -193,6 +193,7 @@ function publish(value: unknown): unknown {
     else out[key] = publish(field)
   }
   const keys = Object.keys(out)
-  const [only] = (out.allOf as Json[] | undefined) ?? []
+  // The schema of schemas has a property of that name.
+  const [only] = Array.isArray(out.allOf) ? (out.allOf as Json[]) : []
   return keys.length === 1 && only !== undefined && '$ref' in only ? only : out
 }

@@ -24,6 +24,6 @@ export const podTopologyLabels: AdmissionPlugin = {
 function nodeOf({ subresource, object }: AdmissionRequest): string | undefined {
   if (subresource === undefined) return (object as unknown as Pod).spec?.nodeName
   if (subresource !== 'binding') return undefined
-  const { target } = object as unknown as Binding
-  return target.kind === 'Node' ? target.name : undefined
+  const { target } = object as unknown as Partial<Binding>
+  return target?.kind === 'Node' ? target.name : undefined
 }
