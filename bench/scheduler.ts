@@ -56,7 +56,7 @@ async function measure(nodeCount: number, folder: string, when: 'at once' | 'wai
     ports,
     kinds: kindTable.all,
     authorizer,
-    admission: admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer }),
+    admission: admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer, store, ports, kinds: () => kindTable.all }),
     effects: [...admissionEffects.filter((effect) => effect !== ledgerEffect), ledgerEffect]
   })
   const clientOf = (username: string, ...groups: string[]) =>

@@ -3,6 +3,7 @@ import { createEventRecorder } from '../core/events.ts'
 import { indexesOf } from '../core/kinds/table.ts'
 import type { Ports } from '../core/ports.ts'
 import type { AddressOptions } from '../lambdas/api/addresses.ts'
+import type { IssuerVerifier } from '../lambdas/api/authn.ts'
 import { bootstrap, kubernetesAddress } from '../lambdas/api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../lambdas/api/compose.ts'
 import { type Keys, loadOrCreateKeys } from '../lambdas/api/keys.ts'
@@ -22,6 +23,7 @@ import { keyFailure } from './key-files.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { hostAddress } from './machine-address.ts'
 import { dataDirFlag, type Paths } from './paths.ts'
+import type { Audit } from './security-options.ts'
 
 /** kube-apiserver's default --service-node-port-range. */
 const NODE_PORTS = [30000, 32767] as const
@@ -39,6 +41,8 @@ export interface ControlPlaneOptions {
   readonly paths: Paths
   readonly cluster: Cluster
   readonly ports: Ports
+  readonly audit?: Audit | undefined
+  readonly issuers?: readonly IssuerVerifier[]
 }
 
 /** Composes store, API, controllers and scheduler into this process; resolves when the API answers. */
@@ -62,6 +66,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     keys,
     addresses,
     kubelet,
+    issuers: options.issuers ?? [],
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     paths: failingPath(() => controllers?.failing() ?? []),
     address: `${host}:${cluster.port}`
   })
@@ -84,6 +90,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       kubelet.close()
       close()
       await store.close()
+      await options.audit?.flush()
     }
   }
 }
@@ -105,7 +112,7 @@ function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Po
     reader: clientOf(api, 'system:kube-controller-manager'),
     feed: (listener) => store.onChange(listener),
     ports,
-    config: { caCertificate: keys.authority, kinds: served }
+    config: { caCertificate: keys.authority, signer: keys.signer, kinds: served }
   })
   const schedulerClient = clientOf(api, 'system:kube-scheduler')
   const scheduler = startScheduler({

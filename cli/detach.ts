@@ -23,6 +23,7 @@ export async function upDetached(options: UpOptions): Promise<void> {
   const args = [...process.execArgv, join(import.meta.dirname, 'main.ts'), 'up', '--data-dir', paths.dir]
   if (options.port !== undefined) args.push('--port', String(options.port))
   if (options.controlPlaneOnly === true) args.push('--control-plane-only')
+  args.push(...securityArguments(options))
   const since = Date.now()
   const child = spawn(process.execPath, args, { stdio: ['ignore', log, log, 'ipc'], detached: true, cwd: '/' })
   closeSync(log)
@@ -69,4 +70,27 @@ export async function upForParent(
     await new Promise((resolve) => process.send?.({ failed: message, hint }, undefined, undefined, resolve))
     process.exit(1)
   }
+}
+
+const PASSED: Readonly<Partial<Record<keyof UpOptions, string>>> = {
+  auditPolicy: '--audit-policy',
+  auditLog: '--audit-log',
+  auditLogMaxsize: '--audit-log-maxsize',
+  auditLogMaxbackup: '--audit-log-maxbackup',
+  oidcIssuerUrl: '--oidc-issuer-url',
+  oidcClientId: '--oidc-client-id',
+  oidcUsernameClaim: '--oidc-username-claim',
+  oidcUsernamePrefix: '--oidc-username-prefix',
+  oidcGroupsClaim: '--oidc-groups-claim',
+  oidcGroupsPrefix: '--oidc-groups-prefix',
+  oidcCaFile: '--oidc-ca-file'
+}
+
+function securityArguments(options: UpOptions): string[] {
+  const plain = Object.entries(PASSED).flatMap(([name, flag]) => {
+    const value = options[name as keyof UpOptions]
+    return value === undefined ? [] : [`${flag}=${String(value)}`]
+  })
+  const required = Object.entries(options.oidcRequiredClaim ?? {})
+  return [...plain, ...required.map(([key, value]) => `--oidc-required-claim=${key}=${value}`)]
 }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { isClusterName } from '../infra/names.ts'
 import { DEFAULT_DATA_DIR } from './paths.ts'
@@ -33,6 +34,22 @@ function name(text: string): string {
 function folder(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('Expected a folder.')
   return text
+}
+
+/** A detached cluster works in another folder. */
+function file(text: string): string {
+  return resolve(folder(text))
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.')
+  return Number(text)
+}
+
+function claims(text: string, all: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const [, key = '', value = ''] = /^([^=]+)=(.*)$/.exec(text) ?? []
+  if (key === '') throw new InvalidArgumentError('Expected a claim such as team=web.')
+  return { ...all, [key]: value }
 }
 
 const collect = (value: string, all: readonly string[]) => [...all, name(value)]
@@ -76,7 +93,26 @@ program
   .option('--port <port>', 'where the API listens (default: that of the last start, else 6443)', portNumber)
   .option('--detach', 'return when the API answers and the node is Ready')
   .option('--control-plane-only', 'start no node here; needs no root')
-  .addHelpText('after', example('./wherry up --detach', './wherry up --data-dir ~/second --port 7443'))
+  .option('--audit-policy <file>', 'which requests the audit log tells of (audit.k8s.io/v1 Policy)', file)
+  .option('--audit-log <file>', 'where the audit log is written, a line of JSON for each event', file)
+  .option('--audit-log-maxsize <megabytes>', 'when the file is turned over (default: 100)', wholeNumber)
+  .option('--audit-log-maxbackup <count>', 'how many former files are kept, 0 for all (default: 10)', wholeNumber)
+  .option('--oidc-issuer-url <url>', 'accept ID tokens of this OpenID Connect issuer')
+  .option('--oidc-client-id <id>', 'the audience that its tokens must have')
+  .option('--oidc-username-claim <claim>', 'the claim that names the user (default: sub)')
+  .option('--oidc-username-prefix <text>', "before the user's name; - for nothing (default: the issuer's URL and #)")
+  .option('--oidc-groups-claim <claim>', "the claim with the user's groups")
+  .option('--oidc-groups-prefix <text>', 'before the name of each group')
+  .option('--oidc-required-claim <key=value>', 'a claim that tokens must have; may be given again', claims, {})
+  .option('--oidc-ca-file <file>', "certificates that the issuer's is signed by (default: the system's)", file)
+  .addHelpText(
+    'after',
+    example(
+      './wherry up --detach',
+      './wherry up --data-dir ~/second --port 7443',
+      './wherry up --audit-policy policy.yaml --audit-log audit.log'
+    )
+  )
   .action(async (options) => (await import('./up.ts')).up(options))
 
 program
@@ -86,6 +122,11 @@ program
   .option('--purge', 'also delete everything stored')
   .addHelpText('after', example('./wherry down', './wherry down --purge --data-dir ~/second'))
   .action(async (options) => (await import('./down.ts')).down(options))
+
+function contextValue(text: string, all: readonly string[] = []): readonly string[] {
+  if (!/^[\w:@/-]+=/.test(text)) throw new InvalidArgumentError('Expected KEY=VALUE.')
+  return [...all, text]
+}
 
 const clusterName = () =>
   new Option('--name <name>', "the cluster's name").default('main').argParser((text: string) => {
@@ -106,6 +147,9 @@ program
   .addOption(region())
   .addOption(emulator())
   .option('--no-nodes', 'the control plane alone: no network for instances')
+  .addOption(
+    new Option('--context <key=value>', 'of the CDK, beyond cdk.json: nodes=\'{"limit":3}\'').argParser(contextValue)
+  )
   .addHelpText('after', example('./wherry deploy --region eu-central-1', './wherry deploy --emulator'))
   .action(async (options) => (await import('./aws/deploy.ts')).deploy(options))
 

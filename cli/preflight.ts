@@ -28,6 +28,23 @@ export const IMAGE_NEEDS: readonly Need[] = [
   { what: 'skopeo', package: 'skopeo', paths: bin('skopeo') }
 ]
 
+const ownPrograms = (process.env.PATH ?? '').split(':').filter((dir) => dir !== '' && !/^\/(usr\/)?s?bin$/.test(dir))
+
+/** What the emulators of AWS run on. Debian's Python makes virtual environments with a package of its own only. */
+export const EMULATOR_NEEDS: readonly Need[] = [
+  {
+    what: 'java',
+    package: 'default-jre-headless',
+    paths: [...bin('java'), ...ownPrograms.map((dir) => `${dir}/java`)]
+  },
+  { what: 'mvn', package: 'maven', paths: [...bin('mvn'), ...ownPrograms.map((dir) => `${dir}/mvn`)] },
+  {
+    what: 'python3 with venv',
+    package: 'python3-venv',
+    paths: ['/usr/share/doc/python3-venv', ...ownPrograms.map((dir) => `${dir}/python3`)]
+  }
+]
+
 export function missing(needs: readonly Need[]): readonly Need[] {
   return needs.filter((need) => !need.paths.some((path) => existsSync(path)))
 }

@@ -1,7 +1,7 @@
-import type { Log } from '../core/ports.ts'
+import type { Log, Ports } from '../core/ports.ts'
 import { systemPorts } from '../core/system-ports.ts'
 import { type Cluster, DEFAULT_PORT, openCluster, readCluster } from './cluster.ts'
-import { type ControlPlane, startControlPlane } from './control-plane.ts'
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from './control-plane.ts'
 import { makeFolder, requireSpace } from './files.ts'
 import { fileLog } from './log.ts'
 import { dataDirFlag, type Paths, pathsOf, quoted } from './paths.ts'
@@ -58,8 +58,9 @@ async function startParts({ options, paths, progress, parts, signal }: Start): P
   logCrashes(ports.log)
   ports.log.info({ version: process.version, port, pid: process.pid }, 'the control plane starts')
   parts.defer(() => ports.log.info({}, 'the control plane has stopped'))
+  const { audit, issuers } = await securityOf(options, ports)
   const plane = await progress.step(known === undefined ? 'keys, store and API' : 'store and API', () =>
-    startControlPlane({ paths, cluster, ports })
+    startControlPlane({ paths, cluster, ports, audit, issuers: issuers ?? [] })
   )
   parts.defer(() => plane.close())
   signal.throwIfAborted()
@@ -69,6 +70,14 @@ async function startParts({ options, paths, progress, parts, signal }: Start): P
   }
   writeRunning(paths, { ...state, ready: true })
   for (const line of nextSteps({ paths, cluster, plane, withNode })) progress.say(line)
+}
+
+/** Loaded only where something of it is asked for. */
+async function securityOf(options: UpOptions, ports: Ports): Promise<Pick<ControlPlaneOptions, 'audit' | 'issuers'>> {
+  const { auditPolicy, auditLog, oidcIssuerUrl, oidcClientId } = options
+  if ([auditPolicy, auditLog, oidcIssuerUrl, oidcClientId].every((one) => one === undefined)) return {}
+  const { auditOf, issuersOf } = await import('./security-options.ts')
+  return { audit: auditOf(options, ports), issuers: issuersOf(options, ports) }
 }
 
 /** A promise that nobody looked at concerns one request or one key; anything else thrown leaves nothing to rely on. */

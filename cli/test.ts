@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { CliError } from './errors.ts'
 import { bundledTool } from './kubectl.ts'
-import { IMAGE_NEEDS, install, isRoot, missing, NODE_NEEDS } from './preflight.ts'
+import { EMULATOR_NEEDS, IMAGE_NEEDS, install, isRoot, missing, NODE_NEEDS } from './preflight.ts'
 import { terminal } from './terminal.ts'
 
 const home = join(import.meta.dirname, '..')
@@ -41,8 +41,8 @@ const CHECKS: readonly Stage[] = [
 
 /** Suites that use the whole machine (containers, kills, load) run one after another, after the quick ones. */
 const HEAVY = 'test/(e2e|sim|golden)/|node-agent/.*\\.integration\\.test'
-/** Run by name only (`./wherry test aws`): they fetch AWS' emulators, and nothing that runs today is built on them. */
-const BY_NAME = 'test/aws/'
+/** Clusters on emulators of AWS, which are fetched at the first run. */
+const AWS = 'test/aws/'
 /** Files named at the end, so that somebody looks at them. */
 const SLOWEST = 5
 
@@ -74,8 +74,9 @@ export function stagesFor(names: readonly string[]): readonly Stage[] {
   if (names.length === 0) {
     return [
       ...CHECKS,
-      jest('tests', ['--testPathIgnorePatterns', '/node_modules/', HEAVY, BY_NAME, '--maxWorkers=2']),
-      jest('tests of the whole machine', ['--runInBand', '--testPathPatterns', HEAVY])
+      jest('tests', ['--testPathIgnorePatterns', '/node_modules/', HEAVY, AWS, '--maxWorkers=2']),
+      jest('tests of the whole machine', ['--runInBand', '--testPathPatterns', HEAVY]),
+      jest('tests of AWS', ['--runInBand', '--testPathPatterns', AWS])
     ]
   }
   const checks = CHECKS.filter((check) => names.includes(check.name))
@@ -129,7 +130,7 @@ export function summary(outcomes: readonly Outcome[]): string[] {
 }
 
 async function prepare(): Promise<void> {
-  const needs = [...NODE_NEEDS, ...IMAGE_NEEDS]
+  const needs = [...NODE_NEEDS, ...IMAGE_NEEDS, ...EMULATOR_NEEDS]
   if (isRoot()) await install(needs, terminal)
   const lacking = missing(needs).map((need) => need.what)
   if (lacking.length > 0) terminal.say(`some tests will be skipped, for want of: ${lacking.join(', ')}`)

@@ -7,6 +7,20 @@ export interface UpOptions {
   readonly port?: number
   readonly detach?: boolean
   readonly controlPlaneOnly?: boolean
+  /** Absolute, as all files. */
+  readonly auditPolicy?: string
+  readonly auditLog?: string
+  /** Megabytes. */
+  readonly auditLogMaxsize?: number
+  readonly auditLogMaxbackup?: number
+  readonly oidcIssuerUrl?: string
+  readonly oidcClientId?: string
+  readonly oidcUsernameClaim?: string
+  readonly oidcUsernamePrefix?: string
+  readonly oidcGroupsClaim?: string
+  readonly oidcGroupsPrefix?: string
+  readonly oidcRequiredClaim?: Readonly<Record<string, string>>
+  readonly oidcCaFile?: string
 }
 
 export async function up(options: UpOptions): Promise<void> {

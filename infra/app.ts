@@ -10,7 +10,7 @@ import {
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { Assets } from './assets.ts'
 import { ClusterStack } from './cluster-stack.ts'
-import { functionCode } from './functions.ts'
+import { agentFolder, functionCode } from './functions.ts'
 import { CLUSTER_TAG, clusterNames } from './names.ts'
 import { readSettings } from './settings.ts'
 
@@ -29,8 +29,12 @@ const assets = new Stack(app, `${names.stack}-assets`, {
 new Assets(assets, 'Assets', { names })
 Tags.of(assets).add(CLUSTER_TAG, names.cluster)
 
+const { enabled, architecture } = settings.nodes
+const agent = enabled && settings.agent ? await agentFolder(architecture) : undefined
+
 const stack = new ClusterStack(app, {
   settings,
+  ...(agent === undefined ? {} : { agent }),
   functions: await functionCode(),
   stack: {
     ...env,

@@ -10,6 +10,8 @@ import { State } from './state.ts'
 export interface ClusterStackProps {
   readonly settings: Settings
   readonly functions: FunctionCode
+  /** See NodesProps. */
+  readonly agent?: string
   readonly stack?: StackProps
 }
 
@@ -17,7 +19,7 @@ export interface ClusterStackProps {
 export class ClusterStack extends Stack {
   private readonly zones: number
 
-  constructor(scope: Construct, { settings, functions, stack }: ClusterStackProps) {
+  constructor(scope: Construct, { settings, functions, agent, stack }: ClusterStackProps) {
     const names = clusterNames(settings.name)
     super(scope, names.stack, {
       ...stack,
@@ -26,7 +28,8 @@ export class ClusterStack extends Stack {
     this.zones = settings.nodes.zones
     const { adminArn, endpoint, emulated } = settings
     const state = new State(this, 'State', { names, removalPolicy: RemovalPolicy.DESTROY })
-    const nodes = settings.nodes.enabled ? new Nodes(this, 'Nodes', { names, ...settings.nodes, emulated }) : undefined
+    const nodeProps = { names, ...settings.nodes, emulated, ...(agent === undefined ? {} : { agent }) }
+    const nodes = settings.nodes.enabled ? new Nodes(this, 'Nodes', nodeProps) : undefined
     new ControlPlane(this, 'ControlPlane', {
       names,
       state,

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { Code } from 'aws-cdk-lib/aws-lambda'
 import { bundle } from './bundle.ts'
 import { FUNCTION_NAMES, type FunctionName } from './names.ts'
+import { nodeAsset } from './node-asset.ts'
+import type { Architecture } from './nodes.ts'
 
 const home = join(import.meta.dirname, '..')
 
@@ -29,4 +31,11 @@ export async function functionCode(): Promise<FunctionCode> {
   }
   const codes = new Map(folders.map(([name, folder]) => [name, Code.fromAsset(folder)]))
   return { code: (name) => codes.get(name) as Code, version: hash.digest('hex').slice(0, 16) }
+}
+
+/** This repository's agent with its Node.js, put together now. */
+export async function agentFolder(architecture: Architecture): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'wherry-agent-'))
+  await nodeAsset(folder, architecture)
+  return folder
 }

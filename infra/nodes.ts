@@ -14,7 +14,9 @@ import {
   Vpc
 } from 'aws-cdk-lib/aws-ec2'
 import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { Asset } from 'aws-cdk-lib/aws-s3-assets'
 import { Construct } from 'constructs'
+import { userData } from '../node-agent/aws/user-data.ts'
 import { CLUSTER_TAG, type ClusterNames } from './names.ts'
 import { allow } from './rights.ts'
 
@@ -33,10 +35,11 @@ export interface NodesProps {
   /** @default "arm64" */
   readonly architecture?: Architecture
   /**
-   * What an instance runs as it starts, as root: the lines of a shell script that installs and starts the agent. In its
-   * environment are WHERRY_CLUSTER, WHERRY_ENDPOINT_PARAMETER and AWS_REGION.
+   * A folder with the agent and its Node.js, as `nodeAsset` (infra/node-asset.ts) makes it for the architecture. Instances
+   * fetch it as they start, and join.
+   * @default instances run the image and nothing of ours
    */
-  readonly userData?: readonly string[]
+  readonly agent?: string
   /** GiB of each instance's disk, for images, logs and emptyDir volumes. @default 20 */
   readonly diskSize?: number
   /** Lets nodes pull the images of this account's registries (ECR). @default true */
@@ -224,8 +227,16 @@ export class Nodes extends Construct {
     return role
   }
 
+  private startAgent(path: string): readonly string[] {
+    const asset = new Asset(this, 'Agent', { path })
+    const { s3BucketName: bucket, s3ObjectKey: key } = asset
+    const resource = Stack.of(this).formatArn({ service: 's3', region: '', account: '', resource: `${bucket}/${key}` })
+    allow(this.role, 'FetchAgent', { actions: ['s3:GetObject'], resources: [resource] })
+    return userData({ bucket, key })
+  }
+
   private makeTemplate(props: NodesProps): LaunchTemplate {
-    const { names, architecture = 'arm64', diskSize = 20, userData = [] } = props
+    const { names, architecture = 'arm64', diskSize = 20 } = props
     const [members, letIn] = this.securityGroups
     const script = UserData.forLinux({ shebang: '#!/bin/bash' })
     script.addCommands(
@@ -233,7 +244,7 @@ export class Nodes extends Construct {
       `export WHERRY_CLUSTER=${names.cluster}`,
       `export WHERRY_ENDPOINT_PARAMETER=${names.parameters}/endpoint`,
       `export AWS_REGION=${Stack.of(this).region}`,
-      ...userData
+      ...(props.agent === undefined ? [] : this.startAgent(props.agent))
     )
     const template = new LaunchTemplate(this, 'Template', {
       launchTemplateName: names.stack,

@@ -9,6 +9,8 @@ export interface Settings {
   /** See ControlPlaneProps. */
   readonly emulated: boolean
   readonly endpoint?: string
+  /** Whether instances get the agent, 45 MB with its Node.js; default: not on an emulator, whose instances never start. */
+  readonly agent: boolean
   readonly nodes: NodeSettings
 }
 
@@ -45,11 +47,13 @@ export function readSettings(context: (key: string) => unknown): Settings {
     if (value !== undefined && typeof value !== 'string') throw new Error(`context "${key}" must be a text`)
     return value === '' ? undefined : value
   }
+  const flag = (key: string, otherwise: boolean) => String(context(key) ?? otherwise) === 'true'
   const adminArn = text('adminArn')
   const endpoint = text('endpoint')
   return {
     name: text('name') ?? 'main',
-    emulated: String(context('emulated')) === 'true',
+    emulated: flag('emulated', false),
+    agent: flag('agent', !flag('emulated', false)),
     nodes: nodeSettings(context('nodes')),
     ...(adminArn === undefined ? {} : { adminArn }),
     ...(endpoint === undefined ? {} : { endpoint })

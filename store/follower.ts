@@ -15,11 +15,13 @@ interface Outside {
 
 /**
  * What any process did to some resources, for the listeners of this process' store. It looks only when asked, so that
- * an idle process costs nothing and one that was frozen goes on where it stood.
+ * an idle process costs nothing and one that was frozen goes on where it stood. A look is one small read, of the bell's
+ * counter: whoever writes to a followed resource writes to the bell in the same transaction.
  */
 export class Follower implements StoreNews {
   private readonly outside: Outside
-  /** By resource: everything up to it was told. */
+  private readonly bell: string
+  /** By resource, the bell too: everything up to it was told. */
   private readonly positions: Map<string, number>
   /** Everything that was acknowledged before was told; milliseconds since 1970. */
   private heardAt: number
@@ -30,17 +32,19 @@ export class Follower implements StoreNews {
   private begun = 0
   private ended = 0
 
-  private constructor(positions: Map<string, number>, outside: Outside, heardAt: number) {
+  private constructor(positions: Map<string, number>, outside: Outside & { bell: string }, heardAt: number) {
+    this.bell = outside.bell
     this.positions = positions
     this.outside = outside
     this.heardAt = heardAt
   }
 
   /** From now on: whoever reads the resources after this resolves misses nothing. */
-  static async start(resources: readonly string[], outside: Outside): Promise<Follower> {
+  static async start(resources: readonly string[], outside: Outside & { bell: string }): Promise<Follower> {
     const at = outside.ports.clock.now()
-    const counters = await outside.backend.counters(resources)
-    return new Follower(new Map(resources.map((name, i) => [name, counters[i]?.frontier ?? 0])), outside, at)
+    const names = [outside.bell, ...resources]
+    const counters = await outside.backend.counters(names)
+    return new Follower(new Map(names.map((name, i) => [name, counters[i]?.frontier ?? 0])), outside, at)
   }
 
   follows(resource: string): boolean {
@@ -69,25 +73,32 @@ export class Follower implements StoreNews {
   }
 
   private async look(number: number): Promise<boolean> {
-    const { backend, ports, tell } = this.outside
+    const { ports, tell } = this.outside
     const at = ports.clock.now()
     const { writes } = this
-    const names = [...this.positions.keys()]
-    const counters = await backend.counters(names)
-    const parts = await Promise.all(
+    const [rung] = await this.news([this.bell])
+    const names = [...this.positions.keys()].filter((name) => name !== this.bell)
+    // Read after the bell, so that what it rang for is there.
+    const parts = rung === undefined || rung.length === 0 ? [] : await this.news(names)
+    // Only now, so that nothing is lost where a read failed.
+    for (const [i, part] of parts.entries()) this.move(names[i] ?? '', part.length)
+    this.move(this.bell, rung?.length ?? 0)
+    if (writes === this.writes) this.heardAt = at
+    this.ended = number
+    const events = parts.flat().filter((event) => event !== undefined)
+    if (events.length > 0) tell(events)
+    return events.length > 0
+  }
+
+  private async news(names: readonly string[]): Promise<readonly (readonly (StoreEvent | undefined)[])[]> {
+    const counters = await this.outside.backend.counters(names)
+    return await Promise.all(
       names.map(async (name, i) => {
         const { reserved = 0, frontier = 0 } = counters[i] ?? {}
         const position = this.positions.get(name) ?? 0
         return reserved > position ? await this.read(name, { position, frontier }) : []
       })
     )
-    // Only now, so that nothing is lost where a read failed.
-    for (const [i, part] of parts.entries()) this.move(names[i] ?? '', part.length)
-    if (writes === this.writes) this.heardAt = at
-    this.ended = number
-    const events = parts.flat().filter((event) => event !== undefined)
-    if (events.length > 0) tell(events)
-    return events.length > 0
   }
 
   private move(resource: string, by: number): void {

@@ -282,13 +282,14 @@ export class Store implements StoreApi {
 
   /**
    * From now on the listeners are told of these resources when somebody asks for news, whoever wrote, and not otherwise.
-   * For a shared store, once, before anything of them is kept.
+   * For a shared store, once, before anything of them is kept. `bell`: the resource to which each write to one of them
+   * also writes, in its transaction.
    */
-  async follow(resources: readonly string[]): Promise<StoreNews> {
+  async follow(resources: readonly string[], bell: string): Promise<StoreNews> {
     const tell = (events: readonly StoreEvent[]) => this.tell(events.map((event) => new EventChange(event)))
     const { backend, ports } = this
     const state = async (resource: string) => await this.state(resource)
-    this.follower = await Follower.start(resources, { backend, ports, state, tell })
+    this.follower = await Follower.start(resources, { backend, ports, state, tell, bell })
     return this.follower
   }
 

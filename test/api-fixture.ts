@@ -110,6 +110,7 @@ export function admission(
     old: undefined,
     user: admin,
     dryRun: false,
+    round: { second: false, again: false, state: undefined },
     options: () => ({}),
     warn: () => {},
     annotate: () => {},

@@ -8,6 +8,7 @@ import { admissionEffects, admissionPlugins } from '../lambdas/api/admission/reg
 import { createAuthorizer } from '../lambdas/api/authz.ts'
 import { bootstrap } from '../lambdas/api/bootstrap.ts'
 import { ledgerEffect } from '../lambdas/api/ledger-effect.ts'
+import { virtualKinds } from '../lambdas/api/reviews.ts'
 import { createApi } from '../lambdas/api/server.ts'
 import type { ReconcilerConfig, ServedKind } from '../lambdas/reconciler/controller.ts'
 import { type Reconciler, startReconciler } from '../lambdas/reconciler/reconciler.ts'
@@ -45,8 +46,11 @@ export async function startInProcess(config: Partial<ReconcilerConfig> = {}, nod
   const endpoint = { address: '10.0.0.1', port: 6443 }
   await bootstrap({ store, ports, addresses: DEFAULT_ADDRESSES, endpoint, nodeAgents })
   const authorizer = await createAuthorizer(store)
-  const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer })
-  const api = createApi({ store, ports, authorizer, admission, effects: [...admissionEffects, ledgerEffect], kinds })
+  const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer, store, ports, kinds: () => kindTable.all })
+  const effects = [...admissionEffects, ledgerEffect]
+  const nobody = { authenticate: async () => undefined, reviewToken: async () => undefined }
+  const virtuals = virtualKinds({ authorizer, authenticator: nobody })
+  const api = createApi({ store, ports, authorizer, admission, effects, kinds, virtuals })
   const client = (username: string, ...groups: string[]) =>
     new Client(api.handle, { username, groups: [...groups, 'system:authenticated'] })
   const changes: Change[] = []

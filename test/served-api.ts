@@ -54,7 +54,7 @@ export async function serveApi(options: ServedOptions = {}): Promise<ServedApi> 
     kinds: kindTable.all,
     authenticator,
     authorizer,
-    admission: admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer }),
+    admission: admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer, store, ports, kinds: () => kindTable.all }),
     effects: admissionEffects,
     subresources: { log: logHandler(kubelet), token: tokenHandler(keys.serviceAccount) },
     virtuals: virtualKinds({ authorizer, authenticator }),

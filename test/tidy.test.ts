@@ -49,7 +49,7 @@ const LAYERS: readonly { readonly of: RegExp; readonly may: RegExp }[] = [
   { of: /^lambdas\/scheduler\//, may: /^(core|lambdas\/scheduler)\// },
   { of: /^node-agent\//, may: /^(core|node-agent)\// },
   { of: /^cli\//, may: /^((core|store|lambdas|node-agent|cli)\/|infra\/names\.ts$)/ },
-  { of: /^infra\//, may: /^(infra\/|lambdas\/\w+\/triggers\.ts$|core\/triggers\.ts$)/ }
+  { of: /^infra\//, may: /^(infra\/|lambdas\/\w+\/triggers\.ts$|core\/triggers\.ts$|node-agent\/aws\/user-data\.ts$)/ }
 ]
 
 /** Entry files construct the real clock, randomness and connections; nobody else may reach for them. */

@@ -15,6 +15,8 @@ export interface DeployOptions {
   readonly emulator?: boolean
   /** Leave out the VPC and all that instances need. */
   readonly nodes: boolean
+  /** "KEY=VALUE" of the CDK's context, beyond what cdk.json has. */
+  readonly context?: readonly string[]
 }
 
 /** A function's first start makes the cluster's keys and what it starts with. */
@@ -37,6 +39,7 @@ export async function deploy(options: DeployOptions, progress: Progress = termin
     name,
     adminArn: session.arn,
     ...(options.nodes ? {} : { nodes: '{"enabled":false}' }),
+    ...Object.fromEntries((options.context ?? []).map((one) => one.split(/=(.*)/s).slice(0, 2))),
     ...(local === undefined ? {} : { emulated: 'true', endpoint: local.server })
   }
   const { environment } = session

@@ -1,4 +1,5 @@
 import type {
+  CertificateSigningRequest,
   ClusterRole,
   ClusterRoleBinding,
   ConfigMap,
@@ -18,7 +19,8 @@ import type {
   RoleBinding,
   Secret,
   Service,
-  ServiceAccount
+  ServiceAccount,
+  SubjectAccessReview
 } from './types.ts'
 
 /** What a client needs to know of a resource to ask for it; `T` is the type of its objects. */
@@ -66,5 +68,14 @@ export const clusterRoles = ref<ClusterRole>('rbac.authorization.k8s.io/v1', 'cl
 })
 export const clusterRoleBindings = ref<ClusterRoleBinding>('rbac.authorization.k8s.io/v1', 'clusterrolebindings', {
   kind: 'ClusterRoleBinding',
+  namespaced: false
+})
+export const certificateSigningRequests = ref<CertificateSigningRequest>(
+  'certificates.k8s.io/v1',
+  'certificatesigningrequests',
+  { kind: 'CertificateSigningRequest', namespaced: false }
+)
+export const subjectAccessReviews = ref<SubjectAccessReview>('authorization.k8s.io/v1', 'subjectaccessreviews', {
+  kind: 'SubjectAccessReview',
   namespaced: false
 })

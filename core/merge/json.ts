@@ -6,8 +6,21 @@ import { isObject, type JsonObject, ownOf, sameJson, setOwn } from '../json.ts'
 const MOST_OPERATIONS = 10_000
 const MOST_COPIED_BYTES = 3 * 1024 * 1024
 
+/** An operation that does not apply: the 422 of kube-apiserver, which keeps to itself what webhooks are told. */
+export class JsonPatchError extends ApiError {
+  /** As the library says it: "testing value /a failed: test failed". */
+  readonly why: string
+
+  constructor(why = '') {
+    super('Invalid', 'the server rejected our request due to an error in our request', { details: {} })
+    this.why = why
+  }
+}
+
 interface Operation {
   readonly op: unknown
+  /** As they came, for messages. */
+  readonly texts: { readonly path: string; readonly from: string }
   readonly path: string[]
   readonly from: string[] | undefined
   readonly value: unknown
@@ -43,6 +56,7 @@ function readOperations(patch: unknown): Operation[] {
     const from = ownOf(one, 'from')
     return {
       op: ownOf(one, 'op'),
+      texts: { path: String(ownOf(one, 'path')), from: String(from) },
       path: pointer(ownOf(one, 'path')),
       from: from === undefined ? undefined : pointer(from),
       value: ownOf(one, 'value') ?? null,
@@ -52,7 +66,7 @@ function readOperations(patch: unknown): Operation[] {
 }
 
 function fail(): never {
-  throw new ApiError('Invalid', 'the server rejected our request due to an error in our request', { details: {} })
+  throw new JsonPatchError()
 }
 
 /** "/a~1b/0" as ["a/b", "0"]. */
@@ -85,12 +99,21 @@ class Draft {
     this.document = document
   }
 
-  apply({ op, path, from, value, hasValue }: Operation): void {
+  apply(operation: Operation): void {
+    try {
+      this.perform(operation)
+    } catch (error) {
+      if (!(error instanceof JsonPatchError)) throw error
+      throw new JsonPatchError(explain(operation, (path) => this.parentOf(path)))
+    }
+  }
+
+  private perform({ op, path, from, value, hasValue }: Operation): void {
     switch (op) {
       case 'add':
       case 'replace':
         if (!hasValue) fail()
-        if (op === 'replace') this.find(path)
+        if (op === 'replace') this.find(path, true)
         this.put(path, value, op === 'add')
         break
       case 'remove':
@@ -104,7 +127,7 @@ class Draft {
         break
       }
       case 'copy': {
-        const copied = from === undefined ? fail() : this.find(from)
+        const copied = from === undefined ? fail() : this.find(from, true)
         this.copiedBytes += JSON.stringify(copied).length
         if (this.copiedBytes > MOST_COPIED_BYTES) fail()
         this.put(path, structuredClone(copied), true)
@@ -118,7 +141,15 @@ class Draft {
     }
   }
 
-  /** The value there; fails when there is none, unless a missing member may stand for null (test). */
+  private parentOf(path: readonly string[]): unknown {
+    try {
+      return this.find(path.slice(0, -1))
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The value there; fails when there is none, unless a missing member may stand for null, as in the library. */
   private find(path: readonly string[], missingIsNull = false): unknown {
     let at = this.document
     for (const [depth, part] of path.entries()) {
@@ -176,4 +207,50 @@ class Draft {
     this.own.add(copy)
     return copy
   }
+}
+
+/** What the library says of an operation that failed. */
+function explain(
+  { op, path, from, texts, hasValue }: Operation,
+  parentOf: (path: readonly string[]) => unknown
+): string {
+  if ((op === 'add' || op === 'replace') && !hasValue) return 'operation, missing value field: missing value'
+  const isMissing = (at: readonly string[]) => typeof (parentOf(at) ?? undefined) !== 'object'
+  const last = (at: readonly string[]) => at.at(-1) ?? ''
+  switch (op) {
+    case 'add':
+    case 'remove':
+      if (isMissing(path)) return `${op} operation does not apply: doc is missing path: "${texts.path}": missing value`
+      if (op === 'remove' && !Array.isArray(parentOf(path)))
+        return `error in remove for path: '${texts.path}': Unable to remove nonexistent key: ${last(path)}: missing value`
+      return `error in ${op} for path: '${texts.path}': ${indexProblem(last(path), op)}`
+    case 'replace': {
+      const what = isMissing(path) ? 'path' : 'key'
+      return `replace operation does not apply: doc is missing ${what}: ${texts.path}: missing value`
+    }
+    case 'move':
+    case 'copy':
+      if (from === undefined)
+        return `${op} operation failed to decode from: operation, missing from field: missing value`
+      if (isMissing(from))
+        return `${op} operation does not apply: doc is missing from path: ${texts.from}: missing value`
+      if (!isMissing(path)) {
+        const why = Array.isArray(parentOf(from))
+          ? indexProblem(last(from), op)
+          : `Unable to remove nonexistent key: ${last(from)}: missing value`
+        return `error in ${op} for ${op === 'move' ? 'path' : 'from'}: '${texts.from}': ${why}`
+      }
+      return `${op} operation does not apply: doc is missing destination path: ${texts.path}: missing value`
+    case 'test':
+      if (isMissing(path)) return `test operation does not apply: is missing path: ${texts.path}: missing value`
+      return `testing value ${texts.path} failed: test failed`
+    default:
+      return `Unexpected kind: ${typeof op === 'string' ? op : 'unknown'}`
+  }
+}
+
+function indexProblem(part: string, op: string): string {
+  if (/^[+-]?\d+$/.test(part)) return `Unable to access invalid index: ${Number(part)}: invalid index referenced`
+  const why = `strconv.Atoi: parsing ${JSON.stringify(part)}: invalid syntax`
+  return op === 'add' ? `value was not a proper array index: '${part}': ${why}` : why
 }

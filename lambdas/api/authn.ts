@@ -30,6 +30,16 @@ export interface AuthenticatorOptions {
   readonly ports: Ports
   /** Asked in turn for tokens that begin as theirs do. */
   readonly tokens?: readonly TokenVerifier[]
+  /** Issuers outside the cluster whose ID tokens it accepts. */
+  readonly issuers?: readonly IssuerVerifier[]
+}
+
+/** JSON web tokens of one issuer. */
+export interface IssuerVerifier {
+  /** As tokens have it in "iss". */
+  readonly issuer: string
+  /** Whose it is; undefined where it is not accepted. May throw where it cannot tell. */
+  verify(token: string): Promise<UserInfo | undefined>
 }
 
 /** Tokens of others than this cluster, which it accepts: those that begin with `prefix`. */
@@ -60,7 +70,9 @@ export function createAuthenticator(options: AuthenticatorOptions): TokenAuthent
   const verify = cachedVerifier(options)
   const reviewToken = async (token: string, audiences: readonly string[]): Promise<TokenUser | undefined> => {
     const wanted = audiences.length === 0 ? [SERVICE_ACCOUNT_ISSUER] : audiences
-    const foreign = options.tokens?.find(({ prefix }) => token.startsWith(prefix))
+    const foreign =
+      options.tokens?.find(({ prefix }) => token.startsWith(prefix)) ??
+      options.issuers?.find(({ issuer }) => issuer === issuerOf(token))
     if (foreign !== undefined) {
       const user = await foreign.verify(token)
       return user === undefined ? undefined : { user: authenticated(user), audiences: wanted }

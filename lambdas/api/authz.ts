@@ -64,8 +64,11 @@ class Rbac implements RbacAuthorizer {
   }
 
   async load(): Promise<void> {
-    for (const resource of [ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS]) {
-      const { entries } = await this.store.list(resource)
+    const resources = [ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS]
+    // At once, since a function that starts waits for them.
+    const lists = await Promise.all(resources.map((resource) => this.store.list(resource)))
+    for (const [i, { entries }] of lists.entries()) {
+      const resource = resources[i] ?? ''
       for (const entry of entries)
         if (this.changed?.has(`${resource} ${entry.key}`) !== true) this.put(resource, entry.key, entry.value)
     }

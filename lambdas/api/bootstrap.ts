@@ -52,7 +52,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
 export async function bootstrapOnce(options: BootstrapOptions): Promise<void> {
   const { store } = options
   const wanted = digest(options)
-  const done = await store.get(DONE, DONE_KEY)
+  const done = await store.get(BELL, DONE_KEY)
   if (done?.value.digest === wanted) return
   await bootstrap(options)
   const object = {
@@ -62,11 +62,12 @@ export async function bootstrapOnce(options: BootstrapOptions): Promise<void> {
     digest: wanted
   }
   // Whoever else marks it meanwhile has done it, too.
-  await store.commit([{ resource: DONE, key: DONE_KEY, expected: done?.version ?? 0, object }])
+  await store.commit([{ resource: BELL, key: DONE_KEY, expected: done?.version ?? 0, object }])
 }
 
-const DONE = 'internal.wherry.dev/bootstraps'
-const DONE_KEY = 'cluster'
+/** Written to whenever something changed that processes keep in memory: a bootstrap may have changed roles. */
+export const BELL = 'internal.wherry.dev/bells'
+const DONE_KEY = 'bootstrap'
 
 /** Of all that is wanted, but for times and random ids. */
 function digest(options: BootstrapOptions): string {

@@ -5,7 +5,8 @@ import type { Ports } from '../../core/ports.ts'
 import type { StoreApi } from '../../store/store.ts'
 import type { AddressOptions } from './addresses.ts'
 import { admissionEffects, admissionPlugins } from './admission/registry.ts'
-import { createAuthenticator, type TokenVerifier } from './authn.ts'
+import type { AuditOptions } from './audit/trail.ts'
+import { createAuthenticator, type IssuerVerifier, type TokenVerifier } from './authn.ts'
 import { createAuthorizer, type RbacAuthorizer } from './authz.ts'
 import type { Keys } from './keys.ts'
 import type { Kubelet } from './kubelet.ts'
@@ -16,6 +17,7 @@ import { virtualKinds } from './reviews.ts'
 import { type Api, createApi } from './server.ts'
 import { logHandler } from './subresources/log.ts'
 import { tokenHandler } from './subresources/token.ts'
+import type { Effect } from './types.ts'
 
 export interface ComposeOptions {
   readonly store: StoreApi
@@ -26,10 +28,16 @@ export interface ComposeOptions {
   readonly kubelet: Kubelet
   /** Tokens of others than this cluster. */
   readonly tokens?: readonly TokenVerifier[]
+  /** Issuers outside the cluster. */
+  readonly issuers?: readonly IssuerVerifier[]
   /** What stands between RBAC and whoever asks it. */
   readonly authorizer?: (rbac: RbacAuthorizer) => RbacAuthorizer
+  /** Beside those of admission and the node ledger. */
+  readonly effects?: readonly Effect[]
   /** Beside the service accounts' public keys. */
   readonly paths?: Paths
+  /** Absent: nothing is audited. */
+  readonly audit?: AuditOptions
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
 }
@@ -42,21 +50,22 @@ export interface ComposedApi {
 
 /** The store holds what a cluster starts with (bootstrap). */
 export async function composeApi(options: ComposeOptions): Promise<ComposedApi> {
-  const { store, ports, keys, addresses, tokens = [] } = options
+  const { store, ports, keys, addresses, tokens = [], issuers = [] } = options
   const rbac = await createAuthorizer(store)
   const authorizer = options.authorizer?.(rbac) ?? rbac
-  const authenticator = createAuthenticator({ keys, store, ports, tokens })
+  const authenticator = createAuthenticator({ keys, store, ports, tokens, issuers })
   const api = createApi({
     store,
     ports,
     kinds: kindTable.all,
     authenticator,
     authorizer,
-    admission: admissionPlugins({ ...addresses, authorizer }),
-    effects: [...admissionEffects, ledgerEffect],
+    admission: admissionPlugins({ ...addresses, authorizer, store, ports, kinds: () => kindTable.all }),
+    effects: [...admissionEffects, ledgerEffect, ...(options.effects ?? [])],
     subresources: { log: logHandler(options.kubelet), token: tokenHandler(keys.serviceAccount) },
     virtuals: virtualKinds({ authorizer, authenticator }),
     paths: { ...openIdPaths(keys.serviceAccount), ...options.paths },
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     ...(options.address === undefined ? {} : { address: options.address })
   })
   return { api, close: () => rbac.close() }

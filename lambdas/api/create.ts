@@ -113,6 +113,7 @@ async function prepare(
   if (kind.custom?.terminating === true) throw forbiddenFor(kind, object.metadata.name ?? '', TOO_LATE)
   const what = { operation: 'CREATE', name: object.metadata.name, object, old: undefined, dryRun } as const
   await admit('mutate', at, { context, what })
+  ensureNamespace(object.metadata, kind.namespaced ? at.namespace : undefined)
   rules.prepareCreate?.(object, ruleContext(context))
   if (rules.generation !== undefined && rules.generation !== false) object.metadata.generation = 1
   const errors: FieldError[] = validateMetadata(kind, object)

@@ -228,7 +228,7 @@ function shouldWaitForDependents(own: readonly string[], settings: DeleteSetting
 
 /** Deletes what the selectors pick, and answers with the list of it, as it was. */
 export async function deleteCollection(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
-  const settings = await settingsOf(at)
+  const settings = { ...(await settingsOf(at)), collection: true }
   const listed = await listEntries(at, context)
   const waiting = [...listed.entries]
   const worker = async () => {

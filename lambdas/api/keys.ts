@@ -14,6 +14,7 @@ import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import type { CertificateSigner } from '../../core/certificate-signer.ts'
 import type { Ports } from '../../core/ports.ts'
 import type { CertificateRequest, KeyPair } from './certificates.ts'
 import { mintUserToken } from './tokens.ts'
@@ -61,6 +62,8 @@ export interface Keys extends TokenMint {
   issueClientCertificate(name: ClientName): Promise<KeyPair>
   /** A node agent's certificate: it serves under `hosts`, and identifies the node as a client too. */
   issueServingCertificate(name: ClientName & { readonly hosts: readonly string[] }): Promise<KeyPair>
+  /** Signs what certificate signing requests ask for. */
+  readonly signer: CertificateSigner
   /** Certifies somebody else's key (P-256, SPKI, PEM) for some days. Throws where it is no such key. */
   certifyServingKey(publicKey: string, name: ServingName): Promise<string>
 }
@@ -114,6 +117,7 @@ export async function loadOrCreateKeys(dir: string, options: KeyOptions): Promis
     mintUserToken: (request) => mintUserToken(userToken, { ...request, ports }),
     issueClientCertificate: (name) => issue(authority, name, ports),
     issueServingCertificate: (name) => issue(authority, name, ports),
+    signer: signerOf(authority, ports),
     certifyServingKey: (publicKey, name) => certifyServingKey(authority, { ...name, publicKey }, ports)
   }
 }
@@ -190,6 +194,18 @@ export async function certifyServingKey(
   const now = ports.clock.now()
   const valid = { serverOnly: true, notBefore: now - SKEW_MS, notAfter: now + days * DAY, ids: ports.ids }
   return await certifyKey(authority, { ...name, ...valid }, publicKey)
+}
+
+export function signerOf(authority: KeyPair, ports: Ports): CertificateSigner {
+  return {
+    subjectOf: async (request) => (await import('./certificate-requests.ts')).subjectOf(request),
+    sign: async (request, { usages, seconds }) => {
+      const { signRequest } = await import('./certificate-requests.ts')
+      const now = ports.clock.now()
+      const valid = { notBefore: now - SKEW_MS, notAfter: now + seconds * 1000 }
+      return await signRequest(authority, { request, usages, ids: ports.ids, ...valid })
+    }
+  }
 }
 
 function isUsable(pair: KeyPair, leaf: Leaf): boolean {

@@ -256,14 +256,15 @@ function unauthorized(): ApiError {
 
 /** The certificate's subject, once for a connection. */
 function identity(socket: TLSSocket): { peer: Peer; stranger: boolean } {
+  const at = socket.remoteAddress === undefined ? {} : { address: socket.remoteAddress.replace(/^::ffff:/, '') }
   const certificate = socket.getPeerCertificate()
   const { subject } = certificate as Partial<typeof certificate>
-  if (subject === undefined) return { peer: {}, stranger: false }
-  if (!socket.authorized) return { peer: {}, stranger: true }
+  if (subject === undefined) return { peer: at, stranger: false }
+  if (!socket.authorized) return { peer: at, stranger: true }
   const { CN, O } = subject as { CN?: string | string[]; O?: string | string[] }
   const commonName = (Array.isArray(CN) ? CN.at(-1) : CN) ?? ''
   const organizations = O === undefined ? [] : Array.isArray(O) ? O : [O]
-  return { peer: { certificate: { commonName, organizations } }, stranger: false }
+  return { peer: { certificate: { commonName, organizations }, ...at }, stranger: false }
 }
 
 /** "http://host/path?query" of a client that takes us for a proxy. */

@@ -2,21 +2,18 @@
 import type { ApiRequest } from '../../core/http.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { DeleteSettings } from './options.ts'
-import { truthy } from './route.ts'
 
 const apiVersion = 'meta.k8s.io/v1'
 
-/** An object that is created by a PATCH or a PUT is so with CreateOptions. */
-export function writeOptionsObject({ method, query }: ApiRequest, operation: string): JsonObject {
-  const patched = method === 'PATCH' && operation !== 'CREATE'
-  const kind = operation === 'CREATE' ? 'CreateOptions' : patched ? 'PatchOptions' : 'UpdateOptions'
+/** A PATCH is a creation or an update to those who see it. */
+export function writeOptionsObject({ query }: ApiRequest, operation: string): JsonObject {
+  const kind = operation === 'CREATE' ? 'CreateOptions' : 'UpdateOptions'
   const dryRun = query.getAll('dryRun').filter((value) => value !== '')
   const { fieldManager, fieldValidation } = Object.fromEntries(query)
   return {
     kind,
     apiVersion,
     ...(dryRun.length > 0 ? { dryRun } : {}),
-    ...(patched && query.has('force') ? { force: truthy(query.get('force')) } : {}),
     ...(fieldManager ? { fieldManager } : {}),
     ...(fieldValidation ? { fieldValidation } : {})
   }

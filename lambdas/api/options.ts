@@ -59,6 +59,8 @@ export interface DeleteSettings {
   readonly propagationPolicy: 'Orphan' | 'Background' | 'Foreground' | undefined
   readonly uid: string | undefined
   readonly resourceVersion: string | undefined
+  /** One of many that are deleted together. */
+  readonly collection?: boolean
 }
 
 const POLICIES = ['Foreground', 'Background', 'Orphan']

@@ -5,12 +5,14 @@ import { DEFINITIONS } from '../../core/kinds/definitions.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import type { KindTable } from '../../core/kinds/table.ts'
 import { errorAnswer, internalError, pageNotFound, payloadOf, warningHeader } from './answers.ts'
+import { type AuditOptions, Trail } from './audit/trail.ts'
 import { ANONYMOUS } from './authn.ts'
 import { forbidden } from './authz.ts'
 import { served } from './convert.ts'
 import { Definitions, SELF } from './definitions.ts'
 import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
+import { FairQueue, isOfSystem, SEATS, seatsFor } from './fair-queue.ts'
 import { impersonate } from './impersonate.ts'
 import { type Form, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
 import { Notes } from './notes.ts'
@@ -33,6 +35,8 @@ export interface ApiOptions extends ApiContext {
   readonly virtuals?: readonly VirtualKind[]
   /** Further plain paths, as those of openid.ts. */
   readonly paths?: Paths
+  /** Absent: nothing is audited. */
+  readonly audit?: AuditOptions
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
 }
@@ -51,7 +55,7 @@ export function createApi(options: ApiOptions): Api {
   return {
     handle: (request) => server.answer(request, async () => request.user),
     serve: async (request, peer) => {
-      const response = await server.answer(request, () => server.identify(request, peer))
+      const response = await server.answer(request, () => server.identify(request, peer), peer)
       return await encoded(request, response)
     },
     kinds: () => server.served()
@@ -64,6 +68,9 @@ class Server {
   private readonly options: ApiOptions
   private readonly definitions: Definitions
   private known: Discovery | undefined
+  private readonly seats = new FairQueue(SEATS)
+  /** Of nodes and the cluster's own parts, which must not wait for anybody else. */
+  private readonly systemSeats = new FairQueue(SEATS)
   /** By the kind's storage. */
   private readonly virtuals: ReadonlyMap<string, ResourceHandler>
 
@@ -99,11 +106,40 @@ class Server {
     return this.kinds.all
   }
 
-  async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>): Promise<ApiResponse> {
+  /** `peer`: of one who comes over the wire, and takes a seat. */
+  async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>, peer?: Peer): Promise<ApiResponse> {
+    const { audit } = this.options
+    if (audit === undefined) return await this.attempt(request, identify, { trail: undefined, peer })
+    const trail = new Trail(audit, request, peer)
+    return trail.finish(await this.attempt(request, identify, { trail, peer }))
+  }
+
+  private async attempt(
+    request: ApiRequest,
+    identify: () => Promise<UserInfo | undefined>,
+    { trail, peer }: { trail: Trail | undefined; peer: Peer | undefined }
+  ): Promise<ApiResponse> {
     try {
       const sender = (await identify()) ?? ANONYMOUS
+      const route = routeOf(request)
+      trail?.begin(attributesOf(request, sender, route))
       const user = isActingAs(request) ? await impersonate(request, sender, this.options.authorizer) : sender
-      return await this.dispatch(request, user)
+      if (user !== sender) trail?.actsAs(user)
+      const attributes = attributesOf(request, user, route)
+      const { allowed, reason } = await this.options.authorizer.authorize(attributes)
+      trail?.authorized(allowed, reason)
+      if (!allowed) throw forbidden(attributes, reason)
+      const seats = peer === undefined ? 0 : seatsFor(attributes)
+      if (seats === 0) return await this.dispatch(request, { user, route, trail })
+      const { username } = user
+      const queue = isOfSystem(user) ? this.systemSeats : this.seats
+      const wait = queue.enter(username, seats)
+      if (wait !== undefined) await wait
+      try {
+        return await this.dispatch(request, { user, route, trail })
+      } finally {
+        queue.leave(username, seats)
+      }
     } catch (error) {
       return this.failed(error, request)
     }
@@ -119,9 +155,10 @@ class Server {
     return await this.options.authenticator?.authenticate(request, peer)
   }
 
-  private async dispatch(request: ApiRequest, user: UserInfo): Promise<ApiResponse> {
-    const route = routeOf(request)
-    await this.authorize(request, user, route)
+  private async dispatch(
+    request: ApiRequest,
+    { user, route, trail }: { user: UserInfo; route: Route; trail: Trail | undefined }
+  ): Promise<ApiResponse> {
     const { resource } = route
     if (resource === undefined) {
       if (request.path.startsWith('/api') || request.path.startsWith('/openapi')) await this.definitions.look(true)
@@ -135,7 +172,7 @@ class Server {
     }
     const old =
       deprecation(resource) ?? this.kinds.find(resource.group, resource.version, resource.resource)?.custom?.deprecation
-    const asked = { user, route: resource, verb: route.verb }
+    const asked = { user, route: resource, verb: route.verb, notes: trail?.notes ?? new Notes() }
     if (old === undefined) return await this.resource(named(request, route), asked)
     // Who asks for something old is told so, whatever the answer.
     return withWarning(
@@ -148,15 +185,9 @@ class Server {
     return this.kinds.ofVersion(apiVersionOf(at)).length > 0
   }
 
-  private async authorize(request: ApiRequest, user: UserInfo, route: Route): Promise<void> {
-    const attributes = attributesOf(request, user, route)
-    const { allowed, reason } = await this.options.authorizer.authorize(attributes)
-    if (!allowed) throw forbidden(attributes, reason)
-  }
-
   private async resource(
     request: ApiRequest,
-    { user, route, verb }: { user: UserInfo; route: ResourceRoute; verb: string }
+    { user, route, verb, notes }: { user: UserInfo; route: ResourceRoute; verb: string; notes: Notes }
   ): Promise<ApiResponse> {
     const kind = this.kinds.find(route.group, route.version, route.resource)
     if (kind === undefined || !fits(kind, route)) {
@@ -170,7 +201,6 @@ class Server {
     const form = formOf(request.headers.accept, { streams: route.name === undefined, protobuf })
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined
-    const notes = new Notes()
     const at: ResourceRequest = { request, user, kind, namespace, name, subresource, notes }
     const virtual = this.virtuals.get(kind.storage)
     const handler = virtual === undefined ? verbHandler(at, verb, this.options) : virtualVerb(at, verb, virtual)

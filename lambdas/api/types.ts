@@ -11,6 +11,8 @@ import type { Notes } from './notes.ts'
 export interface Peer {
   /** Subject of a client certificate that the cluster's CA signed: CN is the user, each O a group. */
   readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] }
+  /** Where it is. */
+  readonly address?: string
 }
 
 export interface Authenticator {
@@ -52,6 +54,9 @@ export interface AdmissionRequest {
   readonly old: KubeObject | undefined
   readonly user: UserInfo
   readonly dryRun: boolean
+  /** One of a collection that is deleted: webhooks are not told its name beside it. */
+  readonly collection?: boolean
+  readonly round: Round
   /** The client's CreateOptions, UpdateOptions, PatchOptions or DeleteOptions, as an object of meta.k8s.io/v1. */
   readonly options: () => JsonObject
   /** Tells the client something in a Warning header. */
@@ -62,10 +67,24 @@ export interface AdmissionRequest {
   readonly ports: Ports
 }
 
+/** Mutation takes a second round where a webhook or policy changed the object: others may want to see it again. */
+export interface Round {
+  second: boolean
+  /** Whether a second round is wanted. */
+  again: boolean
+  /** What plugins remember from the first round, by plugin. */
+  state: Map<string, unknown> | undefined
+}
+
 /** One admission plugin: refuses by throwing an ApiError. Runs again when a conflict makes the write start anew. */
 export interface AdmissionPlugin {
   readonly name: string
+  /** The store's resources ("apps/deployments") that it is about; absent: all. */
+  readonly resources?: readonly string[]
+  /** May run twice on one object. */
   readonly mutate?: (request: AdmissionRequest) => Promise<void>
+  /** Once, after all mutations: what Kubernetes' storage does of a new or changed object. */
+  readonly complete?: (request: AdmissionRequest) => Promise<void>
   readonly validate?: (request: AdmissionRequest) => Promise<void>
 }
 

@@ -195,6 +195,7 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   if (change.tracked !== true) setEntries(next, entriesOfChanged(kind, { next, old }, writerOf(at, context)))
   const admitted = { operation: 'UPDATE', name: at.name, old, dryRun: change.dryRun } as const
   await admit('mutate', at, { context, what: { ...admitted, object: next } })
+  ensureNamespace(next.metadata, kind.namespaced ? at.namespace : undefined)
   keepMetadata(next, old)
   const { managedFields = [] } = next.metadata
   const object = change.path.prepare(next, old, context)

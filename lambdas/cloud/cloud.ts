@@ -10,15 +10,16 @@ import { systemPorts } from '../../core/system-ports.ts'
 import type { Backend } from '../../store/backend.ts'
 import { SealedBackend } from '../../store/backends/sealed.ts'
 import { Store } from '../../store/store.ts'
-import { bootstrapOnce } from '../api/bootstrap.ts'
+import { BELL, bootstrapOnce } from '../api/bootstrap.ts'
 import { clientOf, composeApi, controllerClient } from '../api/compose.ts'
+import { defaultAccount } from '../api/default-account.ts'
 import { createRelay, type RelayOptions, type RelayPieces, relayPaths } from '../api/relay.ts'
 import type { Api } from '../api/server.ts'
 import { SERVING_CERTIFICATE_PATH, servingCertificate } from '../api/serving-certificate.ts'
 import { type AskSts, stsTokens } from '../api/sts-authn.ts'
 import { awsOutside } from './aws-clients.ts'
 import { type CloudConfig, cloudConfig, type Environment } from './config.ts'
-import { FOLLOWED, freshAuthorizer } from './fresh.ts'
+import { FOLLOWED, freshAuthorizer, ringBell } from './fresh.ts'
 import { type CloudKeys, openCloudKeys, type Parameters } from './keys.ts'
 import { jsonLog } from './log.ts'
 
@@ -72,6 +73,11 @@ export function lambdaPorts(environment: Environment = process.env): Ports {
   return systemPorts(log, { keepsAlive: true })
 }
 
+/** What this process holds is of no use any more: the next request opens it anew. */
+export function forgetCloud(): void {
+  warm = undefined
+}
+
 async function open(environment: Environment): Promise<Cloud> {
   const ports = lambdaPorts(environment)
   const config = cloudConfig(environment)
@@ -89,7 +95,7 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
   const backend = new SealedBackend(outside.backend, { keys: keys.sealing, seals })
   const store = new Store({ backend, ports, indexes: indexesOf, retentionMs: config.retentionMs, trims: false })
   const [news] = await Promise.all([
-    store.follow(FOLLOWED),
+    store.follow(FOLLOWED, BELL),
     bootstrapOnce({ store, ports, addresses, endpoint: API_PROXY, nodeAgents: true })
   ])
   const relay = { store, ports, pieces: outside.pieces, ring: outside.ring }
@@ -101,6 +107,7 @@ export async function openCloud(config: CloudConfig, ports: Ports, outside: Outs
     keys,
     addresses,
     tokens,
+    effects: [defaultAccount(ports), ringBell],
     kubelet: createRelay(relay),
     paths: { ...relayPaths(relay), [SERVING_CERTIFICATE_PATH]: { post: servingCertificate(keys) } },
     authorizer: (rbac) => freshAuthorizer(rbac, { news, lost: () => outside.lost?.() }),

@@ -2,6 +2,8 @@
 import { ApiError, isReason } from '../../core/errors.ts'
 import type { StoreNews } from '../../store/store.ts'
 import type { RbacAuthorizer } from '../api/authz.ts'
+import { BELL } from '../api/bootstrap.ts'
+import type { Effect } from '../api/types.ts'
 
 /** What is kept in memory until a change to it is heard, beside the roles: see who calls `store.onChange`. */
 export const FOLLOWED: readonly string[] = [
@@ -11,13 +13,35 @@ export const FOLLOWED: readonly string[] = [
   'rbac.authorization.k8s.io/clusterrolebindings',
   'limitranges',
   'resourcequotas',
-  'scheduling.k8s.io/priorityclasses'
+  'scheduling.k8s.io/priorityclasses',
+  'apiextensions.k8s.io/customresourcedefinitions',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies',
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/mutatingadmissionpolicies',
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings'
 ]
+
+const KEY = 'followed'
+const isFollowed = new Set(FOLLOWED)
+
+/**
+ * Rings the bell in the transaction of each change to what is followed, so that whoever looks for news reads one
+ * counter instead of all of them. That a quota has counted something is no news.
+ */
+export const ringBell: Effect = async ({ kind, old, next }, store) => {
+  const counts = kind.storage === 'resourcequotas' && old !== undefined && next !== undefined
+  if (!isFollowed.has(kind.storage) || counts) return []
+  const rung = await store.get(BELL, KEY)
+  const object = { kind: 'Bell', apiVersion: 'internal.wherry.dev/v1', metadata: { name: KEY } }
+  return [{ resource: BELL, key: KEY, expected: rung?.version ?? 0, object }]
+}
 
 /**
  * Milliseconds for which a request may rest on what this process last heard. Kubernetes' API servers see each other's
- * changes after some tens of milliseconds, without a promise. Every request that comes later pays one batch of small
- * reads, which an idle cluster does not; while requests come closer together than this, they share it. Half a second is
+ * changes after some tens of milliseconds, without a promise. Every request that comes later pays one small read,
+ * which an idle cluster does not; while requests come closer together than this, they share it. Half a second is
  * about the time that a rollout's requests take together, and far below that in which somebody who lost a right could
  * have been kept from using it.
  */

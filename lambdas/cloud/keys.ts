@@ -3,7 +3,15 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import type { Ports } from '../../core/ports.ts'
 import type { SealingKey, SealOptions } from '../../store/backends/sealed.ts'
 import type { KeyPair } from '../api/certificates.ts'
-import { certifyServingKey, issue, type Keys, makeAuthority, makeSigningKey, signingKeyOf } from '../api/keys.ts'
+import {
+  certifyServingKey,
+  issue,
+  type Keys,
+  makeAuthority,
+  makeSigningKey,
+  signerOf,
+  signingKeyOf
+} from '../api/keys.ts'
 import { mintUserToken } from '../api/tokens.ts'
 
 /** Where parameters are kept: SSM, of which each call is one. */
@@ -60,6 +68,7 @@ function keysOf(text: string, name: string, ports: Ports): CloudKeys {
     mintUserToken: (request) => mintUserToken(userToken, { ...request, ports }),
     issueClientCertificate: (client) => issue(stored.authority, client, ports),
     issueServingCertificate: (server) => issue(stored.authority, server, ports),
+    signer: signerOf(stored.authority, ports),
     certifyServingKey: (publicKey, name) => certifyServingKey(stored.authority, { ...name, publicKey }, ports)
   }
 }

@@ -1,4 +1,5 @@
 /** What a controller is, and what it is given. A newcomer is one file with one such value, and a line in registry.ts. */
+import type { CertificateSigner } from '../../core/certificate-signer.ts'
 import type { Client } from '../../core/client.ts'
 import type { EventRecorder } from '../../core/events.ts'
 import type { Change } from '../../core/feed.ts'
@@ -33,6 +34,8 @@ export interface ServedKind extends ResourceRef<Resource> {
 export interface ReconcilerConfig {
   /** PEM of the cluster's CA, for kube-root-ca.crt. */
   readonly caCertificate: string
+  /** Signs for the cluster's CA; absent: certificate signing requests are left alone. */
+  readonly signer?: CertificateSigner
   /** Every resource that is served now, one version of each; the garbage collector and namespaces' deletion use it. */
   readonly kinds: () => readonly ServedKind[] | Promise<readonly ServedKind[]>
   /** The range that nodes get theirs from (--cluster-cidr with --allocate-node-cidrs). Default: nodes come with theirs. */

@@ -26,12 +26,14 @@ const REFERRED = new Set(['configmaps', 'secrets'])
 
 export function doorbell(bell: Bell): Controller {
   return {
-    name: 'doorbell',
+    // Whose role reads nodes and pods.
+    name: 'node-controller',
+    component: 'doorbell',
     watches: { '*': ringsOf },
     start: async () => [],
-    reconcile: async (key, { reader }) => {
+    reconcile: async (key, { client }) => {
       const [name = '', resources = ''] = key.split(' ')
-      const node = await reader.find(nodes, { name })
+      const node = await client.find(nodes, { name })
       const url = node?.metadata.annotations?.[QUEUE_URL]
       if (url !== undefined) await bell.ring(url, { resources: resources.split(',') })
       return undefined
@@ -51,7 +53,7 @@ export async function ringsOf(changes: readonly Change[], context: ControllerCon
     if (EVERYONES.has(resource) && (resource !== 'nodes' || changedForOthers(change))) everyones.add(resource)
   }
   if (everyones.size > 0)
-    for (const { metadata } of (await context.reader.list(nodes)).items)
+    for (const { metadata } of (await context.client.list(nodes)).items)
       for (const resource of everyones) ring(metadata.name ?? '', resource)
   for (const { node, resource } of await referring(changes, context)) ring(node, resource)
   return Array.from(rings, ([node, resources]) => `${node} ${[...resources].sort().join(',')}`)
@@ -101,12 +103,12 @@ function changedForItself({ type, object, previous }: Change): boolean {
 /** Nodes with pods that refer to a changed object: their namespace's pods are read, which costs less than rings for nothing. */
 async function referring(
   changes: readonly Change[],
-  { reader }: ControllerContext
+  { client }: ControllerContext
 ): Promise<readonly { readonly node: string; readonly resource: string }[]> {
   const referred = changes.filter(({ resource }) => REFERRED.has(resource))
   const found: { node: string; resource: string }[] = []
   for (const [namespace, some] of Map.groupBy(referred, ({ object }) => object.metadata.namespace)) {
-    const { items } = await reader.list(pods, { namespace })
+    const { items } = await client.list(pods, { namespace })
     for (const pod of items) {
       const node = pod.spec?.nodeName ?? ''
       if (node === '') continue

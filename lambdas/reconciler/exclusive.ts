@@ -14,6 +14,8 @@ export interface Exclusion {
   readonly ports: Ports
   /** Who this process is. One of its keys never runs twice at once, so it may take again what it holds. */
   readonly holder: string
+  /** Aborted when nobody waits for the work any more: then the lease is left to run out, though the work may go on. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -21,7 +23,7 @@ export interface Exclusion {
  * before what this run is for. `work` is given what it has to call before each request: it throws once the lease is lost.
  */
 export async function exclusively<T>(
-  { leases, ports, holder }: Exclusion,
+  { leases, ports, holder, signal }: Exclusion,
   name: string,
   work: (stillMine: () => void) => Promise<T>
 ): Promise<T> {
@@ -30,12 +32,14 @@ export async function exclusively<T>(
   if (!(await leases.take(name, { holder, ttlMs: LEASE_MS })))
     throw new ApiError('Conflict', `another process is at work on ${name}`)
   let over = false
+  const isOver = () => over || signal?.aborted === true
   const renew = async () => {
+    if (isOver()) return
     const asked = clock.now()
     const held = await leases.take(name, { holder, ttlMs: LEASE_MS }).catch(() => undefined)
     if (held === true) until = Math.max(until, asked + LEASE_MS)
     else if (held === false) until = 0
-    if (!over && until > 0) timer = clock.after(RENEW_MS, () => void renew())
+    if (!isOver() && until > 0) timer = clock.after(RENEW_MS, () => void renew())
   }
   let timer = clock.after(RENEW_MS, () => void renew())
   try {

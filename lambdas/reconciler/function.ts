@@ -27,6 +27,8 @@ export interface FunctionOptions {
   readonly dead: TimerQueue
   /** Of the code: when it is new, everything is looked at. */
   readonly version: string
+  /** Something did not end in time. What this process holds may wait for it for ever: it should not be used again. */
+  readonly stuck?: () => void
 }
 
 export interface Invocation {
@@ -122,6 +124,7 @@ async function runInvocation(
   const alarms = [
     clock.after(remaining - LEAVE_MS, () => {
       leaving.abort()
+      timers.leave()
       reconciler.leave()
     }),
     clock.after(remaining - ABANDON_MS, () => over.abort())
@@ -133,9 +136,12 @@ async function runInvocation(
       await drain(reconciler, timers, leaving.signal)
     })
     await Promise.race([work, aborted(over.signal)])
+    if (over.signal.aborted) options.stuck?.()
     const known = !over.signal.aborted || (reconciler.abandon() && begun)
     const flushed = Promise.all([...memory.recorders.values()].map((recorder) => recorder.flush()))
-    await Promise.race([flushed, sleep(clock, EVENTS_MS, over.signal)])
+    const waited = new AbortController()
+    await Promise.race([flushed, sleep(clock, EVENTS_MS, waited.signal)])
+    waited.abort()
     await Promise.all(dead)
     await timers.flush()
     if (!known) throw new ApiError('Timeout', 'it was not found out in time whom the changes concern')

@@ -5,7 +5,7 @@ import { POD_CIDR } from '../../core/cluster-network.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
 import { dynamoClient } from '../cloud/aws-clients.ts'
-import { type Cloud, warmCloud } from '../cloud/cloud.ts'
+import { type Cloud, forgetCloud, warmCloud } from '../cloud/cloud.ts'
 import type { ReconcilerConfig, ServedKind } from './controller.ts'
 import { controllers } from './controllers/registry.ts'
 import { doorbell } from './doorbell.ts'
@@ -44,6 +44,7 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
   const [provisioning, fargate] = await Promise.all([provisioningOf(environment), fargateOf(environment)])
   const settings: ReconcilerConfig = {
     caCertificate: keys.authority,
+    signer: keys.signer,
     nodesHeardSince: 0,
     podCIDR: POD_CIDR,
     kinds: () => kindsInUse(cloud),
@@ -60,7 +61,8 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
     leases: dynamoLeases({ client: dynamoClient(), table: config.table, ports }),
     timers: sqsQueue(sqs, environment.WHERRY_TIMERS_URL ?? ''),
     dead: sqsQueue(sqs, environment.WHERRY_DEAD_URL ?? ''),
-    version: environment.WHERRY_VERSION ?? ''
+    version: environment.WHERRY_VERSION ?? '',
+    stuck: forgetCloud
   })
 }
 

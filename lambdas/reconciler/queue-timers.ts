@@ -49,6 +49,7 @@ export class QueueTimers {
   private readonly entries = new Map<string, Entry>()
   private readonly loops = new Map<string, (key: string, failures: number) => void>()
   private awaited: (() => void)[] = []
+  private delivers = true
   private closed = false
 
   constructor(options: QueueTimersOptions) {
@@ -79,6 +80,13 @@ export class QueueTimers {
   pass(body: string, failures: number): void {
     const message = readMessage(body)
     if (message !== undefined) this.set({ ...message, failures: message.failures + failures }, 1000)
+  }
+
+  /** From now on all is for the queue. */
+  leave(): void {
+    this.delivers = false
+    for (const { timer } of this.entries.values()) timer.cancel()
+    this.wake()
   }
 
   /** Whether a key is due so soon that it is worth waiting for. */
@@ -124,6 +132,10 @@ export class QueueTimers {
     const known = this.entries.get(id)
     if (known !== undefined && known.due <= due) return
     known?.timer.cancel()
+    if (!this.delivers) {
+      this.entries.set(id, { message, due, timer: { cancel: () => {} } })
+      return
+    }
     const timer = clock.after(delayMs, () => {
       this.entries.delete(id)
       this.loops.get(message.controller)?.(message.key, message.failures)

@@ -161,8 +161,10 @@ function run(controller: Controller, options: ReconcilerOptions): Running {
       return undefined
     }
     if (controller.exclusive !== true) return withoutTicks(controller, await controller.reconcile(key, context))
-    return await exclusively({ leases: shared.leases, ports, holder }, `${name} ${key}`, async (stillMine) =>
-      controller.reconcile(key, { ...context, client: client.guarded(stillMine) })
+    return await exclusively(
+      { leases: shared.leases, ports, holder, signal: aborter.signal },
+      `${name} ${key}`,
+      async (stillMine) => controller.reconcile(key, { ...context, client: client.guarded(stillMine) })
     )
   }
 

@@ -18,6 +18,8 @@ export interface SchedulerFunctionOptions {
   readonly ports: Ports
   /** What happened at these numbers of a resource: none, where it is kept no more. */
   readonly changes: (resource: string, versions: readonly number[]) => Promise<readonly Change[]>
+  /** Something did not end in time. What this process holds may wait for it for ever: it should not be used again. */
+  readonly stuck?: () => void
 }
 
 interface Invocation {
@@ -78,7 +80,7 @@ function helps({ resource, type, object, previous }: Change): boolean {
 }
 
 async function scheduleAll(
-  { client, ports }: SchedulerFunctionOptions,
+  { client, ports, stuck }: SchedulerFunctionOptions,
   recorder: EventRecorder,
   invocation: Invocation
 ): Promise<void> {
@@ -91,7 +93,10 @@ async function scheduleAll(
   const scheduler = startScheduler({ client: guarded, feed: () => () => {}, ports, recorder, terse: true })
   try {
     const all = await scheduler.settled(over.signal)
-    await Promise.race([recorder.flush(), sleep(ports.clock, EVENTS_MS, over.signal)])
+    const waited = new AbortController()
+    await Promise.race([recorder.flush(), sleep(ports.clock, EVENTS_MS, waited.signal)])
+    waited.abort()
+    if (over.signal.aborted) stuck?.()
     if (!all) throw new Error('not all pods could be tried in time')
   } finally {
     gate.open = false

@@ -2,7 +2,7 @@
 import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse } from 'aws-lambda'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
-import { type Cloud, warmCloud } from '../cloud/cloud.ts'
+import { type Cloud, forgetCloud, warmCloud } from '../cloud/cloud.ts'
 import { createSchedulerFunction, type SchedulerFunction } from './function.ts'
 
 type SchedulerEvent = DynamoDBStreamEvent | { readonly wherry: 'tick' }
@@ -24,7 +24,12 @@ export const handler = middy(async (event: SchedulerEvent, context: Context): Pr
 function open(cloud: Cloud): SchedulerFunction {
   const { ports, store } = cloud
   const client = cloud.client('system:kube-scheduler')
-  return createSchedulerFunction({ client, ports, changes: (resource, versions) => store.changes(resource, versions) })
+  return createSchedulerFunction({
+    client,
+    ports,
+    changes: (resource, versions) => store.changes(resource, versions),
+    stuck: forgetCloud
+  })
 }
 
 function numbersOf({ Records }: DynamoDBStreamEvent) {

@@ -39,6 +39,8 @@ const MAX_FOLLOWED = 8
 type Transport = 'udp' | 'tcp'
 
 /** The cluster's DNS server on one address, over UDP and TCP. */
+const MAX_TRIES = 20
+
 export class DnsServer {
   private readonly options: DnsOptions
   private readonly upstream: Upstream
@@ -52,8 +54,19 @@ export class DnsServer {
     this.upstream = new Upstream({ resolvConf, except: [zone.clusterDNS], ports })
   }
 
-  /** Returns the port (which matters where 0 was asked for). Throws where the address cannot be had. */
+  /** Returns the port; 0 asks for any that is free. Throws where the address cannot be had. */
   async listen(address: string, port: number): Promise<number> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.listenOnce(address, port)
+      } catch (error) {
+        // What is free for UDP may be taken for TCP.
+        if (port !== 0 || tries === MAX_TRIES) throw error
+      }
+    }
+  }
+
+  private async listenOnce(address: string, port: number): Promise<number> {
     const udp = createSocket('udp4')
     const tcp = createServer((socket) => this.serveTcp(socket))
     try {

@@ -18,6 +18,8 @@ export interface DeployedOptions {
 type AwsEnvironment = Readonly<Record<string, string>>
 
 const DEPLOY_MS = 240_000
+/** A token is good for 15 minutes. */
+const TOKEN_MS = 300_000
 
 /**
  * A cluster on an emulator of AWS, put there by `./wherry deploy --emulator` as anyone would, and real kubectl 1.35 with
@@ -32,6 +34,8 @@ export class DeployedCluster extends KubectlRunner {
   /** PEM of the authority of `server`'s certificate. */
   readonly authority: string
   private readonly env: NodeJS.ProcessEnv
+  private readonly config: Kubeconfig
+  private tokenAt = Number.NEGATIVE_INFINITY
 
   private constructor(parts: {
     dir: string
@@ -41,7 +45,8 @@ export class DeployedCluster extends KubectlRunner {
     env: NodeJS.ProcessEnv
   }) {
     const { dir, program, name, config, env } = parts
-    super({ dir, program, kubeconfig: join(dir, 'kubeconfig') })
+    super({ dir, program, kubeconfig: join(dir, 'token-kubeconfig') })
+    this.config = config
     this.name = name
     this.env = env
     const { server = '', 'certificate-authority-data': authority = '' } = config.clusters[0]?.cluster ?? {}
@@ -76,6 +81,26 @@ export class DeployedCluster extends KubectlRunner {
       rmSync(dir, { recursive: true, force: true })
       throw error
     }
+  }
+
+  /** What `./wherry kubeconfig` printed: kubectl runs `wherry token` for each command. */
+  get execKubeconfig(): string {
+    return join(this.dir, 'kubeconfig')
+  }
+
+  /** With a token that is good for a while: to sign one for each command would take most of the tests' time. */
+  override async kubectl(args: readonly string[], input?: string): Promise<Outcome> {
+    if (performance.now() - this.tokenAt > TOKEN_MS) {
+      this.tokenAt = performance.now()
+      const { args: of = [] } = this.config.users[0]?.user.exec ?? {}
+      const credential = await execute(WHERRY, of, { env: this.aws })
+      if (credential.code !== 0) throw new Error(`token: ${credential.stderr}`)
+      const { status } = JSON.parse(credential.stdout) as { status: { token: string } }
+      const [user] = this.config.users
+      const config = { ...this.config, users: [{ ...user, user: { token: status.token } }] }
+      this.writeFile('token-kubeconfig', JSON.stringify(config))
+    }
+    return await super.kubectl(args, input)
   }
 
   async stop(): Promise<void> {
@@ -136,6 +161,11 @@ interface Kubeconfig {
     readonly cluster: { readonly server: string; readonly 'certificate-authority-data'?: string }
   }[]
   readonly users: readonly {
-    readonly user: { readonly exec: { readonly env?: readonly { readonly name: string; readonly value: string }[] } }
+    readonly user: {
+      readonly exec: {
+        readonly args: readonly string[]
+        readonly env?: readonly { readonly name: string; readonly value: string }[]
+      }
+    }
   }[]
 }

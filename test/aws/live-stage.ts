@@ -50,9 +50,9 @@ export class LiveStage implements Stage {
   private async travel(owner: AbortController, { method, proceed }: Call): Promise<unknown> {
     const never = new Promise(() => {})
     if (owner.signal.aborted) return await never
-    const { death, stall, lostAnswer } = this.faults
+    const { death, stall, lostAnswer, anyCall } = this.faults
     const fate = method === 'commit' ? this.random() : 1
-    if (fate < death) {
+    if (fate < death || (anyCall !== undefined && this.random() < anyCall)) {
       owner.abort()
       return await never
     }

@@ -40,7 +40,7 @@ async function synthesize(context: Record<string, unknown> = {}): Promise<Templa
   const { CDK_DEFAULT_ACCOUNT: _, CDK_DEFAULT_REGION: __, ...environment } = process.env
   const settings = {
     CDK_OUTDIR: folder,
-    CDK_CONTEXT_JSON: JSON.stringify({ 'aws:cdk:disable-stack-trace': true, ...context })
+    CDK_CONTEXT_JSON: JSON.stringify({ 'aws:cdk:disable-stack-trace': true, agent: false, ...context })
   }
   try {
     const args = ['--no-warnings', join(HOME, 'infra', 'app.ts')]

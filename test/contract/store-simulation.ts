@@ -25,6 +25,8 @@ export interface Faults {
   readonly stall: number
   /** How many lose their answer, before or after they took place. */
   readonly lostAnswer: number
+  /** Of all other calls: before how many the process dies. Default: none. */
+  readonly anyCall?: number
 }
 
 /** Far more than any history takes: somebody waits for what will not come. */
@@ -53,12 +55,14 @@ export class Simulation implements Stage {
   private readonly seed: number
   private readonly inner: Backend
   private readonly faults: Faults
+  private readonly maxSteps: number
   private readonly steps: Step[] = []
 
-  constructor(seed: number, inner: Backend, faults: Faults) {
+  constructor(seed: number, inner: Backend, faults: Faults & { readonly maxSteps?: number }) {
     this.seed = seed
     this.inner = inner
     this.faults = faults
+    this.maxSteps = faults.maxSteps ?? MAX_STEPS
     this.random = seeded(seed)
   }
 
@@ -86,7 +90,7 @@ export class Simulation implements Stage {
       settled = true
     })
     end.catch(() => {})
-    for (let steps = 0; !settled && steps < MAX_STEPS; steps++) {
+    for (let steps = 0; !settled && steps < this.maxSteps; steps++) {
       await turn()
       if (settled) break
       if (this.steps.length === 0 || this.random() < 0.01) this.pass()
@@ -106,9 +110,9 @@ export class Simulation implements Stage {
 
   private async travel(owner: AbortController, call: Call): Promise<unknown> {
     const fate = call.method === 'commit' ? this.random() : 1
-    const { death, stall, lostAnswer } = this.faults
+    const { death, stall, lostAnswer, anyCall } = this.faults
     if (owner.signal.aborted) return await new Promise(() => {})
-    if (fate < death) {
+    if (fate < death || (anyCall !== undefined && this.random() < anyCall)) {
       owner.abort()
       this.forget()
       return await new Promise(() => {})

@@ -12,9 +12,12 @@ export interface Outcome {
  * Plays the exchanges of a file of this folder in a process of its own, as any client; that exits with 1 when anything
  * differs.
  */
-export function replay(served: Pick<ServedApi, 'port' | 'token'>, recording: string): Promise<Outcome> {
+export function replay(
+  served: Pick<ServedApi, 'port' | 'token'> | { readonly server: string; readonly token: string },
+  recording: string
+): Promise<Outcome> {
   const here = import.meta.dirname
-  const server = `https://127.0.0.1:${served.port}`
+  const server = 'server' in served ? served.server : `https://127.0.0.1:${served.port}`
   const args = [join(here, 'replay.mjs'), '--server', server, '--token', served.token, '--json']
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [...args, join(here, recording)], { maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {

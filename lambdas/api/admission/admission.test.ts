@@ -34,8 +34,9 @@ beforeEach(async () => {
 /** Runs every plugin, both phases, and returns the object. */
 async function admitted(kind: Kind, given: Partial<AdmissionRequest>): Promise<KubeObject> {
   const request = admission({ store, ports, kind, ...given })
-  const plugins = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer })
+  const plugins = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer, store, ports, kinds: () => [] })
   for (const plugin of plugins) await plugin.mutate?.(request)
+  for (const plugin of plugins) await plugin.complete?.(request)
   for (const plugin of plugins) await plugin.validate?.(request)
   return request.object as KubeObject
 }

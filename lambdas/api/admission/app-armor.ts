@@ -8,7 +8,8 @@ const LOCALHOST = 'localhost/'
 
 export const appArmorFields: AdmissionPlugin = {
   name: 'AppArmorFields',
-  async mutate({ kind, operation, subresource, object, warn }) {
+  resources: ['pods'],
+  async complete({ kind, operation, subresource, object, warn }) {
     if (operation !== 'CREATE' || kind.storage !== 'pods' || subresource !== undefined) return
     const { metadata, spec } = object as unknown as Pod
     if (metadata.annotations === undefined || spec === undefined || spec.os?.name === 'windows') return

@@ -12,7 +12,8 @@ const API_CLIENT = 'kubernetes.io/kube-apiserver-client'
 export function certificateAdmission(authorizer: RbacAuthorizer): AdmissionPlugin {
   return {
     name: 'CertificateSigningRequests',
-    async mutate(request) {
+    resources: [`${GROUP}/certificatesigningrequests`],
+    async complete(request) {
       const { kind, operation, subresource, object, user } = request
       if (kind.group !== GROUP || operation !== 'CREATE' || subresource !== undefined || object === undefined) return
       const { spec } = object as unknown as CertificateSigningRequest

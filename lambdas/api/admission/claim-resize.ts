@@ -10,6 +10,7 @@ const CLASSES = 'storage.k8s.io/storageclasses'
 
 export const claimResize: AdmissionPlugin = {
   name: 'PersistentVolumeClaimResize',
+  resources: ['persistentvolumeclaims'],
   async validate(request) {
     const { kind, operation, subresource, store } = request
     if (operation !== 'UPDATE' || subresource !== undefined || kind.storage !== 'persistentvolumeclaims') return

@@ -9,6 +9,7 @@ const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
 
 export const defaultIngressClass: AdmissionPlugin = {
   name: 'DefaultIngressClass',
+  resources: ['networking.k8s.io/ingresses'],
   async mutate({ kind, operation, subresource, object, store }) {
     if (operation !== 'CREATE' || subresource !== undefined || kind.storage !== 'networking.k8s.io/ingresses') return
     const ingress = object as unknown as Ingress

@@ -9,6 +9,7 @@ const CLASSES = 'storage.k8s.io/storageclasses'
 
 export const defaultStorageClass: AdmissionPlugin = {
   name: 'DefaultStorageClass',
+  resources: ['persistentvolumeclaims'],
   async mutate({ kind, operation, subresource, object, store }) {
     if (operation !== 'CREATE' || subresource !== undefined || kind.storage !== 'persistentvolumeclaims') return
     const claim = object as unknown as PersistentVolumeClaim

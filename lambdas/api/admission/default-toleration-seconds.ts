@@ -8,6 +8,7 @@ const TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'
 
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
+  resources: ['pods'],
   async mutate({ kind, operation, subresource, object }) {
     if (kind.group !== '' || kind.resource !== 'pods' || subresource !== undefined) return
     // On updates too, so that who replaces a pod by what created it takes nothing away.

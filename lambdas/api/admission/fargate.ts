@@ -6,6 +6,7 @@ import type { AdmissionPlugin } from '../types.ts'
 
 export const fargateToleration: AdmissionPlugin = {
   name: 'FargateToleration',
+  resources: ['pods'],
   async mutate({ kind, operation, subresource, object }) {
     if (kind.group !== '' || kind.resource !== 'pods' || subresource !== undefined || operation !== 'CREATE') return
     const { spec } = object as unknown as Pod

@@ -12,6 +12,7 @@ const ANNOTATION = 'kubernetes.io/limit-ranger'
 
 export const limitRanger: AdmissionPlugin = {
   name: 'LimitRanger',
+  resources: ['pods', 'persistentvolumeclaims'],
   async mutate(request) {
     const { kind, operation, subresource } = request
     if (kind.storage !== 'pods' || operation !== 'CREATE' || subresource !== undefined) return

@@ -6,6 +6,7 @@ const LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region']
 
 export const podTopologyLabels: AdmissionPlugin = {
   name: 'PodTopologyLabels',
+  resources: ['pods'],
   async mutate(request) {
     const { kind, operation, object } = request
     if (operation !== 'CREATE' || kind.storage !== 'pods' || object === undefined) return

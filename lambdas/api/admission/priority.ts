@@ -10,6 +10,7 @@ const DEFAULT_POLICY = 'PreemptLowerPriority'
 
 export const podPriority: AdmissionPlugin = {
   name: 'Priority',
+  resources: ['pods', CLASSES],
   async mutate(request) {
     const { kind, operation, subresource } = request
     if (kind.group !== '' || kind.resource !== 'pods' || subresource !== undefined) return

@@ -16,6 +16,7 @@ const EVERYTHING: readonly PolicyRule[] = [
 export function rbacEscalation(authorizer: RbacAuthorizer): AdmissionPlugin {
   return {
     name: 'RBACEscalation',
+    resources: ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings'].map((name) => `${GROUP}/${name}`),
     async validate(request) {
       const { kind, operation, object, user } = request
       if (kind.group !== GROUP || object === undefined || (operation !== 'CREATE' && operation !== 'UPDATE')) return

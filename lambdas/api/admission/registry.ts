@@ -9,6 +9,7 @@ import { claimResize } from './claim-resize.ts'
 import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
+import { admissionExtensions, type ExtensionOptions } from './extensions.ts'
 import { fargateToleration } from './fargate.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
@@ -24,12 +25,13 @@ import { serviceAddresses } from './service-addresses.ts'
 import { storageProtection } from './storage-protection.ts'
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
 
-export interface AdmissionOptions extends AddressOptions {
+export interface AdmissionOptions extends AddressOptions, ExtensionOptions {
   readonly authorizer: RbacAuthorizer
 }
 
 export function admissionPlugins(options: AdmissionOptions): readonly AdmissionPlugin[] {
   return [
+    rbacEscalation(options.authorizer),
     namespaceLifecycle,
     limitRanger,
     serviceAccount,
@@ -48,7 +50,7 @@ export function admissionPlugins(options: AdmissionOptions): readonly AdmissionP
     podTopologyLabels,
     appArmorFields,
     serviceAddresses(options),
-    rbacEscalation(options.authorizer),
+    ...admissionExtensions(options),
     // The last, so that nothing is counted that others refuse.
     resourceQuota
   ]

@@ -9,6 +9,7 @@ const OTHER_OVERHEAD = "pod rejected: Pod's Overhead doesn't match RuntimeClass'
 
 export const runtimeClass: AdmissionPlugin = {
   name: 'RuntimeClass',
+  resources: ['pods'],
   async mutate(request) {
     const { spec } = podOf(request) ?? {}
     if (spec === undefined) return

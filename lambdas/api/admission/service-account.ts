@@ -20,6 +20,7 @@ const DEFAULT_ACCOUNT_WAIT_MS = 1000
 
 export const serviceAccount: AdmissionPlugin = {
   name: 'ServiceAccount',
+  resources: ['pods'],
   async mutate(request) {
     const { kind, operation, subresource } = request
     if (operation !== 'CREATE' || kind.group !== '' || kind.resource !== 'pods' || subresource !== undefined) return

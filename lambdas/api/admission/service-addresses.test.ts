@@ -28,7 +28,7 @@ async function write(next: Service): Promise<ServiceSpec> {
   const old = await store.get('services', key)
   const object = structuredClone(next) as unknown as KubeObject
   const operation = old === undefined ? 'CREATE' : 'UPDATE'
-  await plugin.mutate?.(admission({ store, ports, kind: kinds.services, operation, object, old: old?.value }))
+  await plugin.complete?.(admission({ store, ports, kind: kinds.services, operation, object, old: old?.value }))
   await commit(key, object)
   return (object as unknown as Service).spec ?? {}
 }

@@ -44,7 +44,8 @@ export function serviceAddresses(options: AddressOptions): AdmissionPlugin {
   let ranges: Ranges | undefined
   return {
     name: 'ServiceAddresses',
-    async mutate(request) {
+    resources: ['services'],
+    async complete(request) {
       const { kind, operation, subresource } = request
       if (kind.group !== '' || kind.resource !== 'services' || subresource !== undefined) return
       if (operation !== 'CREATE' && operation !== 'UPDATE') return

@@ -9,6 +9,7 @@ const FINALIZERS: Readonly<Record<string, string>> = {
 
 export const storageProtection: AdmissionPlugin = {
   name: 'StorageObjectInUseProtection',
+  resources: Object.keys(FINALIZERS),
   async mutate({ kind, operation, subresource, object }) {
     if (operation !== 'CREATE' || subresource !== undefined || object === undefined) return
     const finalizer = Object.hasOwn(FINALIZERS, kind.storage) ? FINALIZERS[kind.storage] : undefined

@@ -6,6 +6,7 @@ const NOT_READY = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' } 
 
 export const taintNodesByCondition: AdmissionPlugin = {
   name: 'TaintNodesByCondition',
+  resources: ['nodes'],
   async mutate({ kind, operation, subresource, object }) {
     if (operation !== 'CREATE' || kind.group !== '' || kind.resource !== 'nodes' || subresource !== undefined) return
     const node = object as unknown as Node

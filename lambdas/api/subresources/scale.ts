@@ -130,7 +130,8 @@ export async function changeScale(at: ResourceRequest, context: ApiContext, how:
         await admitted('mutate', asked, old)
         const replicas = ((asked.spec ?? {}) as { replicas?: number }).replicas ?? 0
         if (at.kind.custom === undefined) checkReplicas(at.name ?? '', replicas)
-        await admitted('validate', asked, old)
+        const shown = { ...scaleOf(old, paths), spec: asked.spec ?? {} } as KubeObject
+        await admitted('validate', shown, old)
         checkUid(asked, { kind: at.kind, key: storeKey(at), uid: old.metadata.uid ?? '' })
         const { managedFields: stored = [], ...rest } = old.metadata
         const metadata = { ...rest, resourceVersion: asked.metadata.resourceVersion ?? '' }

@@ -39,7 +39,8 @@ beforeEach(async () => {
 
 async function ask(body: unknown, who = admin, name = 'sa') {
   const at = resourceRequest({ kind: kinds.serviceAccounts, subresource: 'token', name, body, user: who })
-  const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer: await createAuthorizer(store) })
+  const authorizer = await createAuthorizer(store)
+  const admission = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer, store, ports, kinds: () => [] })
   const answer = await tokenHandler(key)(at, { ...context(store, ports), admission })
   if (!('payload' in answer.body)) throw new Error('no payload')
   const value = answer.body.payload.value as {

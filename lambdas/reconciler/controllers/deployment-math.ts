@@ -72,6 +72,11 @@ export function sumAvailable(sets: readonly ReplicaSet[]): number {
   return sets.reduce((sum, set) => sum + (set.status?.availableReplicas ?? 0), 0)
 }
 
+/** Available pods that their sets are to keep. */
+export function sumKept(sets: readonly ReplicaSet[]): number {
+  return sets.reduce((sum, set) => sum + Math.min(set.status?.availableReplicas ?? 0, replicasOf(set)), 0)
+}
+
 /** Unknown as soon as one of them has not said. */
 export function sumTerminating(sets: readonly ReplicaSet[]): number | undefined {
   let sum = 0

@@ -14,7 +14,7 @@ import {
   maxUnavailable,
   replicasOf,
   sumActual,
-  sumAvailable,
+  sumKept,
   sumReplicas
 } from './deployment-math.ts'
 import { adjustedSet, newReplicaSet } from './deployment-revision.ts'
@@ -130,19 +130,23 @@ class Work {
     return room <= 0 ? size : size + Math.min(room, wanted - size)
   }
 
-  /** Unhealthy pods of old sets go first, whatever the available ones do; then as many as may be missed. */
+  /**
+   * Unhealthy pods of old sets go first, whatever the available ones do; then as many as may be missed. A set that was
+   * made smaller may not have said so in its status yet: Kubernetes counts its pods as available once more, and so may
+   * take away too many where sets are slow. Here none counts for more than it is asked for.
+   */
   shrinkOld(): boolean {
     const old = this.old.filter(isSized)
     if (old.length === 0) return false
     const wanted = replicasOf(this.deployment)
     const minAvailable = wanted - maxUnavailable(this.deployment)
     const current = this.current === undefined ? [] : [this.current]
-    const unavailableNew = sumReplicas(current) - sumAvailable(current)
+    const unavailableNew = sumReplicas(current) - sumKept(current)
     const removable = sumReplicas([...old, ...current]) - minAvailable - unavailableNew
     if (removable <= 0) return false
     const cleaned = this.shrinkEach(old, removable, (set) => replicasOf(set) - (set.status?.availableReplicas ?? 0))
     const rest = this.old.filter((set) => old.some((former) => former.metadata.uid === set.metadata.uid))
-    const spare = sumAvailable([...rest, ...current]) - minAvailable
+    const spare = sumKept([...rest, ...current]) - minAvailable
     const scaled = spare > 0 ? this.shrinkEach(rest, spare, replicasOf) : 0
     return cleaned + scaled > 0
   }

@@ -1,6 +1,8 @@
 import { events, leases, nodes, pods } from '../../../core/kinds/refs.ts'
 import type { Node, Pod, Toleration } from '../../../core/kinds/types.ts'
 import { type InProcess, startInProcess } from '../../../test/in-process.ts'
+import type { ControllerContext } from '../controller.ts'
+import { nodeLifecycleController } from './node-lifecycle.ts'
 
 let cluster: InProcess
 
@@ -160,6 +162,39 @@ test('a taint that a user sets evicts at once who does not tolerate it', async (
   expect(
     items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map((one) => one.metadata.name)
   ).toEqual(['b'])
+})
+
+test('a pod that tolerates a taint for a time is evicted after it, whoever controls then', async () => {
+  await join('n1', 1_000)
+  await runPod('a', 'n1', [{ key: 'broken', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }])
+  const body = { spec: { taints: [{ key: 'broken', effect: 'NoExecute' }] } }
+  await cluster.admin.patch(nodes, { name: 'n1' }, { type: 'merge', body })
+  await cluster.settled()
+  expect((await node('n1')).spec?.taints?.[0]?.timeAdded).toBe(now().replace('.000Z', 'Z'))
+  const leaves = async () => (await cluster.admin.get(pods, { namespace, name: 'a' })).metadata.deletionTimestamp
+  await pass(40)
+  await cluster.restartControllers(async () => {})
+  await pass(10)
+  expect(await leaves()).toBeUndefined()
+  await pass(20)
+  expect(await leaves()).toBeDefined()
+})
+
+test('each minute the nodes that fell silent are named, until it has been said of them', async () => {
+  await join('n1')
+  await join('n2')
+  const { clock } = cluster.ports
+  const controller = nodeLifecycleController()
+  const silent = async (afterMs: number) => {
+    const ports = { ...cluster.ports, clock: { ...clock, now: () => clock.now() + afterMs } }
+    const config = { nodesHeardSince: 0 }
+    return await controller.everyMinute?.({ client: cluster.admin, ports, config } as unknown as ControllerContext)
+  }
+  expect(await silent(39_000)).toEqual([])
+  expect(await silent(41_000)).toEqual(['n1', 'n2'])
+  await pass(60, 'n1')
+  expect(await silent(0)).toEqual([])
+  expect(await silent(41_000)).toEqual(['n1'])
 })
 
 test('a cordoned node is tainted, an uncordoned one no longer', async () => {

@@ -1,5 +1,6 @@
 /** Every controller. A new one is a file beside this and a line here. */
 import type { Controller, ReconcilerConfig } from '../controller.ts'
+import { certificateController } from './certificates.ts'
 import { clusterRoleAggregationController } from './clusterrole-aggregation.ts'
 import { deploymentController } from './deployment.ts'
 import { endpointsController } from './endpoints.ts'
@@ -38,6 +39,7 @@ export function controllers({
     taintEvictionController(),
     podGarbageCollector(),
     clusterRoleAggregationController(),
-    resourceQuotaController()
+    resourceQuotaController(),
+    certificateController()
   ]
 }

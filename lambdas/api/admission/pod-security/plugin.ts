@@ -54,6 +54,7 @@ const TEMPLATES: Readonly<Record<string, (object: KubeObject) => PodTemplateSpec
 
 export const podSecurity: AdmissionPlugin = {
   name: 'PodSecurity',
+  resources: ['pods', 'namespaces', ...Object.keys(TEMPLATES)],
   async validate(request) {
     const { kind, operation, subresource } = request
     if ((operation !== 'CREATE' && operation !== 'UPDATE') || request.object === undefined) return
