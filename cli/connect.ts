@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from '../core/client.ts'
+import type { Send } from '../core/http.ts'
 import { silentLog, systemPorts } from '../core/system-ports.ts'
 import { connectApi } from '../node-agent/api-connection.ts'
 import type { Cluster } from './cluster.ts'
@@ -8,6 +9,7 @@ import type { Paths } from './paths.ts'
 
 export interface AdminConnection {
   readonly client: Client
+  readonly send: Send
   /** The answer to a GET of a path that is no resource. Throws where it fails. */
   get(path: string): Promise<unknown>
   close(): void
@@ -25,6 +27,7 @@ export function connectAsAdmin(paths: Paths, cluster: Cluster): AdminConnection 
   })
   return {
     client: new Client(connection.send),
+    send: connection.send,
     get: async (path) => {
       const { status, body } = await connection.send({ method: 'GET', path, query: new URLSearchParams(), headers: {} })
       if (status !== 200 || !('payload' in body)) throw new Error(`GET ${path} was answered with ${status}`)

@@ -1,6 +1,7 @@
 import type { Client } from '../core/client.ts'
 import { createEventRecorder } from '../core/events.ts'
 import { indexesOf } from '../core/kinds/table.ts'
+import { Metrics } from '../core/metrics.ts'
 import type { Ports } from '../core/ports.ts'
 import type { AddressOptions } from '../lambdas/api/addresses.ts'
 import type { IssuerVerifier } from '../lambdas/api/authn.ts'
@@ -59,6 +60,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     throw storeFailure(error, paths)
   })
   const kubelet = createKubelet({ keys, store })
+  const metrics = new Metrics()
   let controllers: Controllers | undefined
   const { api, close } = await composeApi({
     store,
@@ -69,7 +71,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     issuers: options.issuers ?? [],
     ...(options.audit === undefined ? {} : { audit: options.audit }),
     paths: failingPath(() => controllers?.failing() ?? []),
-    address: `${host}:${cluster.port}`
+    address: `${host}:${cluster.port}`,
+    metrics
   })
   const listener = await listen({
     api,
@@ -79,7 +82,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   const url = `https://127.0.0.1:${listener.port}`
   writeKubeconfig(paths, cluster)
-  controllers = startControllers({ api, store, keys, ports })
+  controllers = startControllers({ api, store, keys, ports, metrics })
   return {
     url,
     keys,
@@ -101,8 +104,8 @@ interface Controllers {
   stop(): Promise<void>
 }
 
-function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports }): Controllers {
-  const { api, store, keys, ports } = parts
+function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports; metrics: Metrics }): Controllers {
+  const { api, store, keys, ports, metrics } = parts
   const served = async () => {
     const kinds = (await api.kinds()).filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
     return kinds as readonly ServedKind[]
@@ -112,6 +115,7 @@ function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Po
     reader: clientOf(api, 'system:kube-controller-manager'),
     feed: (listener) => store.onChange(listener),
     ports,
+    metrics,
     config: { caCertificate: keys.authority, signer: keys.signer, kinds: served }
   })
   const schedulerClient = clientOf(api, 'system:kube-scheduler')

@@ -31,6 +31,11 @@ function name(text: string): string {
   return text
 }
 
+function count(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('Expected a number of 1 or more.')
+  return Number(text)
+}
+
 function folder(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('Expected a folder.')
   return text
@@ -218,6 +223,56 @@ program
     )
   )
   .action(async (args, options) => (await import('./kubectl.ts')).kubectl(args, options))
+
+const namespace = () => new Option('-n, --namespace <name>', 'the namespace (default: default)')
+
+program
+  .command('history')
+  .description('show who changed which fields of an object, and when')
+  .argument('<object>', 'KIND/NAME')
+  .addOption(namespace())
+  .option('--limit <number>', 'how many versions at most', count, 50)
+  .addOption(new Option('-o, --output <form>', 'instead of a table').choices(['json']))
+  .addOption(dataDir())
+  .addHelpText('after', example('./wherry history deployment/web', './wherry history cm/settings -n shop --limit 5'))
+  .action(async (object, options) => (await import('./past.ts')).history(object, options))
+
+program
+  .command('diff')
+  .description('show how an object differs from what it was')
+  .argument('<object>', 'KIND/NAME')
+  .requiredOption('--at <moment>', 'a version of its history, a time, or how long ago')
+  .addOption(namespace())
+  .addOption(dataDir())
+  .addHelpText('after', example('./wherry diff deployment/web --at 1234', './wherry diff cm/settings --at 15m'))
+  .action(async (object, options) => (await import('./past.ts')).diff(object, options))
+
+program
+  .command('undo')
+  .description('make an object as it was, unless somebody changes it meanwhile; a deleted one is made again')
+  .argument('<object>', 'KIND/NAME')
+  .requiredOption('--to <moment>', 'a version of its history, a time, or how long ago')
+  .addOption(namespace())
+  .addOption(dataDir())
+  .addHelpText('after', example('./wherry undo deployment/web --to 1234'))
+  .action(async (object, options) => (await import('./past.ts')).undo(object, options))
+
+program
+  .command('get')
+  .description('list objects as they were')
+  .argument('<kind>', 'KIND or KIND/NAME')
+  .argument('[name]')
+  .requiredOption('--at <moment>', 'a version, a time, or how long ago')
+  .addOption(namespace())
+  .option('-A, --all-namespaces', 'of all namespaces')
+  .option('-l, --selector <labels>', 'only objects with these labels')
+  .addOption(new Option('-o, --output <form>', 'another form').choices(['wide', 'json', 'yaml', 'name']))
+  .addOption(dataDir())
+  .addHelpText(
+    'after',
+    example('./wherry get pods -A --at 10m', './wherry get cm settings --at 2026-05-01T12:00:00Z -o yaml')
+  )
+  .action(async (kind, name, options) => (await import('./past.ts')).getAt(kind, name, options))
 
 program
   .command('image')

@@ -21,7 +21,7 @@ export interface FieldChange {
 type Step = string | Readonly<Record<string, unknown>>
 
 /** Bookkeeping that changes with every write. */
-const UNTOLD = new Set(['metadata.managedFields', 'metadata.resourceVersion'])
+const UNTOLD = new Set(['metadata.managedFields', 'metadata.resourceVersion', 'metadata.generation'])
 /** Lists of objects with one of these, each different, are compared by it. */
 const KEYS = ['name', 'type', 'uid', 'containerPort', 'port', 'key', 'ip'] as const
 

@@ -9,7 +9,8 @@ const embedded = new Map(Object.entries(table.embedded as Readonly<Record<string
 /** "string" is "v1.ServiceType" where the field is of that type; so are lists. */
 export function namedType(struct: string, field: string, type: string): string {
   if (type !== 'string' && type !== '[]string') return type
-  const name = named.get(`${struct}.${field}`)
+  const owner = embeddedIn(struct, field).at(-1) ?? struct
+  const name = named.get(`${struct}.${field}`) ?? named.get(`${owner}.${field}`)
   return name === undefined ? type : type.replace('string', name)
 }
 
@@ -19,10 +20,22 @@ export function embeddedPath(root: string, fields: readonly string[]): string[] 
   return fields.flatMap((field) => {
     const name = nameOf(schema)
     if (name === undefined) return [field]
-    const inner = embedded.get(name.slice(name.lastIndexOf('.') + 1))?.[field]
+    const inner = embeddedIn(name.slice(name.lastIndexOf('.') + 1), field)
     schema = schemaOf(name).properties?.[field]
-    return inner === undefined ? [field] : [inner, field]
+    return [...inner, field]
   })
+}
+
+/** The structs, one in the other, that the struct has the field from. */
+function embeddedIn(struct: string, field: string): readonly string[] {
+  const fields = embedded.get(struct)
+  if (fields === undefined) return []
+  if (Object.hasOwn(fields, field)) return [fields[field] ?? '']
+  for (const inner of new Set(Object.values(fields))) {
+    const deeper = embeddedIn(inner, field)
+    if (deeper.length > 0) return [inner, ...deeper]
+  }
+  return []
 }
 
 /** The struct that the schema, or an element of it, is. */

@@ -2,6 +2,7 @@
  * A keyed work queue, as every controller and the scheduler use it: a key is reconciled from current state, so however
  * often it is added while it waits, one run serves all; added while it runs, it runs once more.
  */
+import type { LoopMeter } from './loop-meter.ts'
 import { type Ports, sleep, type Timer } from './ports.ts'
 import { type Timers, type TimersFor, wheelTimers } from './timers.ts'
 
@@ -31,6 +32,7 @@ export interface LoopOptions {
   readonly timers?: TimersFor
   /** A key that has failed so often in a row is given up, and told. Default: never. */
   readonly giveUp?: { readonly after: number; readonly tell: (failing: FailingKey) => void }
+  readonly meter?: LoopMeter | undefined
 }
 
 /** A key whose last run failed. It stays here until a run succeeds, and is tried again at `retryAt`. */
@@ -105,6 +107,7 @@ class KeyedLoop implements Loop {
     else if (this.running.has(key) || this.resting.has(key)) this.dirty.add(key)
     else {
       this.queue.add(key)
+      this.options.meter?.added(this.queue.size)
       this.pump()
     }
   }
@@ -204,6 +207,7 @@ class KeyedLoop implements Loop {
       this.retry(key, error)
     }
     this.running.delete(key)
+    this.options.meter?.ran((clock.now() - started) / 1000, this.queue.size)
     const restMs = Math.min((clock.now() - started) * (this.options.restRatio ?? 0), REST_MAX_MS)
     if (rest && restMs >= REST_MIN_MS && !this.stopped && !this.left)
       this.resting.set(
@@ -226,6 +230,7 @@ class KeyedLoop implements Loop {
     const delayMs = Math.min(baseMs * 2 ** (failures - 1), maxMs)
     const failing: FailingKey = { key, failures, error, retryAt: this.ports.clock.now() + delayMs }
     this.failures.set(key, failing)
+    this.options.meter?.retried()
     if (this.stopped) return
     const { giveUp } = this.options
     if (giveUp !== undefined && failures >= giveUp.after) {

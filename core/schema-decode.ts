@@ -57,7 +57,7 @@ function structDecoder(name: string): Decode {
   let fields: Map<string, Field> | undefined
   let zeros: [string, (state: DecodeState) => unknown][] = []
   const decode: Decode = (value, state) => {
-    if (!isObject(value)) return wrongType(value, `v1.${struct}`, state)
+    if (!isObject(value)) return wrongType(value, `${name.split('.').at(-2)}.${struct}`, state)
     if (fields === undefined) {
       fields = compileFields(name, schema)
       zeros = [...fields].flatMap(([key, { zero }]): typeof zeros => (zero === undefined ? [] : [[key, zero]]))
@@ -135,10 +135,13 @@ function zeroOf(schema: Schema): string | number | boolean | undefined {
   }
 }
 
+/** Lists that are refused when they are empty, and get a default when they are absent. */
+const KEPT_EMPTY = new Set(['io.k8s.api.autoscaling.v2.HPAScalingRules.policies'])
+
 /** As "omitempty" does: no empty lists and maps, and no zero scalars that are held by value. */
 function withoutEmpty(read: Decode, struct: string, field: { key: string; property: Schema }): Decode {
   const { key, property } = field
-  if (property.type === 'array')
+  if (property.type === 'array' && !KEPT_EMPTY.has(`${struct}.${key}`))
     return (value, state) => {
       const list = read(value, state) as unknown[]
       return list.length === 0 ? undefined : list

@@ -16,6 +16,7 @@ import { type Limits, type Listener, listen } from '../lambdas/api/listen.ts'
 import { virtualKinds } from '../lambdas/api/reviews.ts'
 import { type Api, createApi } from '../lambdas/api/server.ts'
 import { logHandler } from '../lambdas/api/subresources/log.ts'
+import { proxyHandler } from '../lambdas/api/subresources/proxy.ts'
 import { tokenHandler } from '../lambdas/api/subresources/token.ts'
 import type { Store } from '../store/store.ts'
 import { createTestStore } from './test-api.ts'
@@ -56,7 +57,11 @@ export async function serveApi(options: ServedOptions = {}): Promise<ServedApi> 
     authorizer,
     admission: admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer, store, ports, kinds: () => kindTable.all }),
     effects: admissionEffects,
-    subresources: { log: logHandler(kubelet), token: tokenHandler(keys.serviceAccount) },
+    subresources: {
+      log: logHandler(kubelet),
+      token: tokenHandler(keys.serviceAccount),
+      proxy: proxyHandler({ kubelet })
+    },
     virtuals: virtualKinds({ authorizer, authenticator }),
     address: '192.0.2.2:16443'
   })

@@ -7,7 +7,7 @@ import { isTerminating } from '../object.ts'
 import { finalizerNameErrors } from '../validate-metadata.ts'
 import type { Kind } from './kind.ts'
 import { row } from './row.ts'
-import type { Namespace } from './types.ts'
+import type { Namespace, ServiceAccount } from './types.ts'
 
 const namespace = (object: KubeObject) => object as Namespace
 
@@ -49,6 +49,12 @@ function validateNamespaceStatus(next: KubeObject): FieldError[] {
     : [invalid('status.Phase', phase, "may only be 'Active' if `deletionTimestamp` is empty")]
 }
 
+/** Of the references to secrets, only the names are kept. */
+function keepSecretNames(object: KubeObject): void {
+  const account = object as ServiceAccount
+  if (account.secrets !== undefined) account.secrets = account.secrets.map(({ name }) => (name ? { name } : {}))
+}
+
 export const accountKinds: readonly Kind[] = [
   row('v1', 'namespaces', {
     name: 'label',
@@ -71,6 +77,8 @@ export const accountKinds: readonly Kind[] = [
     }
   }),
   row('v1', 'serviceaccounts', {
+    prepareCreate: keepSecretNames,
+    prepareUpdate: keepSecretNames,
     metadataOnUpdate: 'also as new',
     warnings: ({ metadata }, old) =>
       metadata.annotations?.[MOUNTABLE] !== undefined && old?.metadata.annotations?.[MOUNTABLE] === undefined

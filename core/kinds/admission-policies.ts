@@ -159,14 +159,13 @@ const policyRules: Rules = {
 function checkParamRef(reference: ParamRef, path: string, errors: Errors): void {
   const { name, selector, parameterNotFoundAction: action } = reference
   if (name) {
-    errors.push(...complaints(`${path}.name`, name, isDNS1123Subdomain(name)))
     if (selector !== undefined) errors.push(forbidden(`${path}.name`, 'name and selector are mutually exclusive'))
   } else if (selector === undefined) errors.push(required(path, 'one of name or selector must be specified'))
   if (selector !== undefined) {
     checkLabelSelector(selector, `${path}.selector`, errors)
     if (name) errors.push(forbidden(`${path}.selector`, 'name and selector are mutually exclusive'))
   }
-  if (action === undefined) errors.push(required(`${path}.parameterNotFoundAction`))
+  if (!action) errors.push(required(`${path}.parameterNotFoundAction`))
   else if (action !== 'Deny' && action !== 'Allow')
     errors.push(notSupported(`${path}.parameterNotFoundAction`, action, ['Deny', 'Allow']))
 }
@@ -199,7 +198,7 @@ const bindingRules: Rules = {
     if (!policyName) errors.push(required('spec.policyName'))
     else errors.push(...complaints('spec.policyName', policyName, isDNS1123Subdomain(policyName)))
     if (paramRef !== undefined) checkParamRef(paramRef, 'spec.paramRef', errors)
-    if (matchResources !== undefined) checkMatchResources(matchResources, 'spec.matchResouces', errors)
+    if (matchResources !== undefined) checkMatchResources(matchResources, 'spec.matchResources', errors)
     checkActions(validationActions, 'spec.validationActions', errors)
     return errors
   },

@@ -29,6 +29,8 @@ function setTemplateGeneration(object: KubeObject, count: number): void {
 }
 
 function defaultDaemonSet(object: KubeObject): void {
+  // Whoever sends a DaemonSet sends this, too, as Kubernetes reads it, and owns it.
+  setTemplateGeneration(object, templateGeneration(object))
   const spec = specOf<DaemonSetSpec>(object)
   spec.updateStrategy ??= {}
   const strategy = spec.updateStrategy

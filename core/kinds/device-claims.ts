@@ -144,15 +144,28 @@ function checkReferences(names: readonly string[] | undefined, known: ReadonlySe
   })
 }
 
-/** "example.com/model": with a domain, and an identifier of C behind it. */
-function checkAttribute(name: string, { path, errors }: At): void {
-  const slash = name.indexOf('/')
-  if (slash < 0) {
-    errors.push(invalid(path, name, 'must include a domain'))
+/** "model" or "example.com/model": an identifier of C, with a domain before it or none. */
+export function checkQualifiedDeviceName(name: string, { path, errors }: At): void {
+  const [first = '', second, ...more] = name.split('/')
+  if (more.length > 0) return
+  if (second === undefined) {
+    checkIdentifier(first, { path, errors })
     return
   }
-  checkSubdomain(name.slice(0, slash), path, errors)
-  const id = name.slice(slash + 1)
+  if (first === '') errors.push(invalid(path, '', 'the domain must not be empty'))
+  else checkDriverName(first, path, errors)
+  if (second === '') errors.push(invalid(path, '', 'the name must not be empty'))
+  else checkIdentifier(second, { path, errors })
+}
+
+/** With a domain. */
+function checkAttribute(name: string, { path, errors }: At): void {
+  checkQualifiedDeviceName(name, { path, errors })
+  if (!name.includes('/'))
+    errors.push(invalid(path, name, 'a fully qualified name must be a domain and a name separated by a slash'))
+}
+
+function checkIdentifier(id: string, { path, errors }: At): void {
   if (byteLength(id) > 32) errors.push(tooLong(path, 32))
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(id))
     errors.push(

@@ -6,9 +6,11 @@ import { byteLength, isDNS1123Subdomain } from '../names.ts'
 import type { KubeObject } from '../object.ts'
 import { checkLabel, checkSubdomain, complaints, type Errors, IMMUTABLE, NOT_POSITIVE, sameValue } from './checks.ts'
 import {
+  type At,
   checkConfiguration,
   checkDeviceClaim,
   checkEach,
+  checkQualifiedDeviceName,
   checkSelectors,
   defaultClaimDevices,
   MOST
@@ -19,8 +21,10 @@ import { checkNodeSelector } from './pod-scheduling.ts'
 import { checkDriverName } from './pod-volume-sources.ts'
 import { row } from './row.ts'
 import { keepMetadataField, specAndStatus } from './spec-and-status.ts'
+import { dropFields } from './switched-off.ts'
 import type {
   Device,
+  DeviceAttribute,
   DeviceClass,
   ResourceResourceClaim as ResourceClaim,
   ResourceClaimTemplate,
@@ -37,8 +41,12 @@ function nameAndAge({ metadata }: KubeObject, now: number): Cell[] {
   return [metadata.name ?? '', age(metadata.creationTimestamp, now)]
 }
 
+const OFF_IN_CLASSES = ['spec.extendedResourceName']
+
 const classRules: Rules = {
   generation: true,
+  prepareCreate: (object) => dropFields(object, OFF_IN_CLASSES),
+  prepareUpdate: (next) => dropFields(next, OFF_IN_CLASSES),
   validate: (object) => {
     const errors: FieldError[] = []
     const { selectors, config } = asClass(object).spec
@@ -88,11 +96,46 @@ function validateClaimStatus(nextObject: KubeObject, oldObject: KubeObject): Fie
   return errors
 }
 
+/** What a request asks for beyond a device of a class. */
+const offInClaims = (path: string) => [
+  `${path}.devices.requests[].exactly.capacity`,
+  `${path}.devices.requests[].exactly.tolerations`,
+  `${path}.devices.requests[].firstAvailable[].capacity`,
+  `${path}.devices.requests[].firstAvailable[].tolerations`,
+  `${path}.devices.constraints[].distinctAttribute`
+]
+const OFF_IN_CLAIMS = offInClaims('spec')
+const OFF_IN_TEMPLATES = offInClaims('spec.spec')
+const OFF_IN_SLICES = [
+  'spec.sharedCounters',
+  'spec.perDeviceNodeSelection',
+  ...[
+    'allNodes',
+    'allowMultipleAllocations',
+    'bindingConditions',
+    'bindingFailureConditions',
+    'bindsToNode',
+    'consumesCounters',
+    'nodeName',
+    'nodeSelector',
+    'taints',
+    'capacity.{}.requestPolicy'
+  ].map((field) => `spec.devices[].${field}`)
+]
+
 const claimStrategy = specAndStatus()
 
 const claimRules: Rules = {
   ...claimStrategy,
   defaults: (object) => defaultClaimDevices(asClaim(object).spec.devices),
+  prepareCreate: (object, context) => {
+    claimStrategy.prepareCreate(object, context)
+    dropFields(object, OFF_IN_CLAIMS)
+  },
+  prepareUpdate: (next, old, context) => {
+    claimStrategy.prepareUpdate(next, old, context)
+    dropFields(next, OFF_IN_CLAIMS)
+  },
   prepareStatus: (next, old, context) => {
     claimStrategy.prepareStatus(next, old, context)
     for (const field of ['labels', 'annotations', 'ownerReferences', 'finalizers'] as const)
@@ -115,6 +158,8 @@ const claimRules: Rules = {
 }
 
 const templateRules: Rules = {
+  prepareCreate: (object) => dropFields(object, OFF_IN_TEMPLATES),
+  prepareUpdate: (next) => dropFields(next, OFF_IN_TEMPLATES),
   defaults: (object) => {
     const { spec } = asTemplate(object)
     spec.metadata ??= {}
@@ -188,6 +233,39 @@ function checkPlace(spec: ResourceSliceSpec, errors: Errors): void {
 
 const isHeavy = ({ taints = [], consumesCounters = [] }: Device) => taints.length > 0 || consumesCounters.length > 0
 
+const MOST_ATTRIBUTES = 32
+const MOST_ATTRIBUTE_TEXT = 64
+/** Version 2.0.0 of semver.org. */
+const SEMVER =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$/
+
+function checkDevice({ name, attributes = {}, capacity = {} }: Device, { path, errors }: At): void {
+  checkLabel(name, `${path}.name`, errors)
+  const size = Object.keys(attributes).length + Object.keys(capacity).length
+  if (size > MOST_ATTRIBUTES)
+    errors.push(invalid(path, size, `the total number of attributes and capacities must not exceed ${MOST_ATTRIBUTES}`))
+  for (const [key, attribute] of Object.entries(attributes)) {
+    const at = `${path}.attributes[${key}]`
+    checkQualifiedDeviceName(key, { path: at, errors })
+    checkAttributeValue(attribute, { path: at, errors })
+  }
+  for (const key of Object.keys(capacity)) checkQualifiedDeviceName(key, { path: `${path}.capacity[${key}]`, errors })
+}
+
+function checkAttributeValue(attribute: DeviceAttribute, { path, errors }: At): void {
+  const { string, version } = attribute
+  if (string !== undefined && byteLength(string) > MOST_ATTRIBUTE_TEXT)
+    errors.push(tooLong(`${path}.string`, MOST_ATTRIBUTE_TEXT))
+  if (version !== undefined && !SEMVER.test(version))
+    errors.push(invalid(`${path}.version`, version, 'must be a string compatible with semver.org spec 2.0.0'))
+  if (version !== undefined && byteLength(version) > MOST_ATTRIBUTE_TEXT)
+    errors.push(tooLong(`${path}.version`, MOST_ATTRIBUTE_TEXT))
+  const given = Object.values(attribute).filter((value) => value !== undefined).length
+  if (given === 0) errors.push(invalid(path, '', 'exactly one value must be specified'))
+  else if (given > 1)
+    errors.push(invalid(path, goStruct('DeviceAttribute', attribute), 'exactly one value must be specified'))
+}
+
 function validateSlice(object: KubeObject): FieldError[] {
   const errors: FieldError[] = []
   const { spec } = asSlice(object)
@@ -201,7 +279,7 @@ function validateSlice(object: KubeObject): FieldError[] {
     path: 'spec.devices',
     errors,
     key: ({ name }) => name,
-    check: ({ name }, path) => checkLabel(name, `${path}.name`, errors)
+    check: (device, path) => checkDevice(device, { path, errors })
   })
   checkEach(sharedCounters, MOST_COUNTER_SETS, {
     path: 'spec.sharedCounters',
@@ -218,6 +296,8 @@ function validateSlice(object: KubeObject): FieldError[] {
 
 const sliceRules: Rules = {
   generation: true,
+  prepareCreate: (object) => dropFields(object, OFF_IN_SLICES),
+  prepareUpdate: (next) => dropFields(next, OFF_IN_SLICES),
   validate: validateSlice,
   validateUpdate: (next, old) => {
     const [now, before] = [asSlice(next).spec, asSlice(old).spec]

@@ -5,7 +5,7 @@ import { duplicate, invalid, notSupported, required, tooMany } from '../field-er
 import { checkIp, checkNonSpecialIp, checkSpelling, type IpFamily, ipFamily } from '../ip.ts'
 import { isDNS1123Label, isDNS1123Subdomain, isLabelValue, isPortNumber, isQualifiedName } from '../names.ts'
 import type { KubeObject } from '../object.ts'
-import { checkLabels, complaints, IMMUTABLE } from './checks.ts'
+import { complaints, IMMUTABLE } from './checks.ts'
 import { ipWarnings } from './ip-warnings.ts'
 import type { Kind } from './kind.ts'
 import { row } from './row.ts'
@@ -141,7 +141,6 @@ function checkSliceEndpoint(endpoint: Endpoint, type: string, { path, errors }: 
   })
   const topologySize = Object.keys(topology ?? {}).length
   if (topologySize > MOST.topology) errors.push(tooMany(`${path}.deprecatedTopology`, topologySize, MOST.topology))
-  checkLabels(topology, `${path}.deprecatedTopology`, errors)
   if (endpoint.hostname === '') errors.push(...complaints(`${path}.hostname`, '', isDNS1123Label('')))
   checkHost(endpoint.hostname, endpoint.nodeName, { path, errors })
   if (hints !== undefined) checkHints(hints, { path: `${path}.hints`, errors })

@@ -33,6 +33,7 @@ const STRUCTS: Readonly<Record<string, string>> = {
     'WorkloadRef:*WorkloadReference',
   Container: CONTAINER_FIELDS,
   EphemeralContainer: `${CONTAINER_FIELDS} TargetContainerName:string`,
+  DeviceAttribute: 'IntValue=int:* BoolValue=bool:* StringValue=string:* VersionValue=version:*',
   ContainerPort: 'Name:string HostPort:int ContainerPort:int Protocol:string HostIP:string',
   EnvFromSource: 'Prefix:string ConfigMapRef:*NamedSource SecretRef:*NamedSource',
   NamedSource: 'Name:string Optional:*',

@@ -12,6 +12,7 @@ import type { Kind, Rules } from './kind.ts'
 import { checkTaintEffect } from './pod-scheduling.ts'
 import { checkQuantity } from './resource-rules.ts'
 import { row } from './row.ts'
+import { dropFields } from './switched-off.ts'
 import type { ConfigMapNodeConfigSource, Node, NodeSpec, NodeStatus, NodeSystemInfo, Quantity, Taint } from './types.ts'
 
 const asNode = (object: KubeObject) => object as unknown as Node
@@ -176,7 +177,6 @@ function addressText({ status }: Node, type: string): string {
 function nodeWarnings(object: KubeObject): readonly string[] {
   const { spec = {} } = asNode(object)
   return [
-    ...(spec.configSource === undefined ? [] : ['spec.configSource: the feature is removed']),
     ...((spec.externalID ?? '') === ''
       ? []
       : ['spec.externalID: this field is deprecated, and is unused by Kubernetes']),
@@ -184,12 +184,17 @@ function nodeWarnings(object: KubeObject): readonly string[] {
   ]
 }
 
+const OFF = ['spec.configSource', 'status.config', 'status.declaredFeatures']
+
 const rules: Rules = {
   defaults: defaultNode,
+  prepareCreate: (object) => dropFields(object, OFF),
   prepareUpdate: (next, old) => {
+    dropFields(next, OFF)
     next.status = old.status
   },
   prepareStatus: (next, old) => {
+    dropFields(next, OFF)
     next.spec = old.spec
   },
   validate: validateNode,

@@ -54,7 +54,7 @@ export function checkInitContainers(containers: readonly Container[], path: stri
   containers.forEach((container, i) => {
     const at = `${path}[${i}]`
     checkCommon(container, at, scope)
-    checkRestartPolicy(container, at, errors)
+    checkInitRestartPolicy(container, at, errors)
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name))
     else if (container.name) names.add(container.name)
     checkHostPorts([container], path, errors)
@@ -97,7 +97,7 @@ export function checkEphemeralContainers(
     const target = container.targetContainerName
     if (target && !others.has(target)) errors.push(notFound(`${at}.targetContainerName`, target))
     for (const field of NOT_EPHEMERAL)
-      if (isSet(container[field])) errors.push(forbidden(`${at}.${field}`, 'cannot be set for an Ephemeral Container'))
+      if (isSet(container, field)) errors.push(forbidden(`${at}.${field}`, 'cannot be set for an Ephemeral Container'))
     container.volumeMounts?.forEach(({ subPath, subPathExpr }, m) => {
       const mount = `${at}.volumeMounts[${m}]`
       if (subPath) errors.push(forbidden(`${mount}.subPath`, 'cannot be set for an Ephemeral Container'))
@@ -106,9 +106,10 @@ export function checkEphemeralContainers(
   })
 }
 
-function isSet(value: unknown): boolean {
-  if (value === undefined || value === '') return false
-  return typeof value !== 'object' || value === null || Object.keys(value).length > 0
+/** Go holds all of them by reference, so that an empty one counts too, but for the resources. */
+function isSet(container: EphemeralContainer, field: (typeof NOT_EPHEMERAL)[number]): boolean {
+  if (field === 'resources') return Object.keys(container.resources ?? {}).length > 0
+  return container[field] !== undefined
 }
 
 /** Only in pods, not in templates, which always accepted it. */
@@ -186,14 +187,22 @@ const RESTART_POLICIES = ['Always', 'Never', 'OnFailure']
 const MOST_RULES = 20
 const MOST_EXIT_CODES = 255
 
+/** Without a policy, an init container's rules are only said to lack it. */
+function checkInitRestartPolicy(container: Container, path: string, errors: Errors): void {
+  const { restartPolicy, restartPolicyRules = [] } = container
+  if (restartPolicy !== undefined) checkRestartPolicy(container, path, errors)
+  else if (restartPolicyRules.length > 0) errors.push(NO_POLICY(path))
+}
+
+const NO_POLICY = (path: string) =>
+  required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used')
+
 function checkRestartPolicy(container: Container, path: string, errors: Errors): void {
   const { restartPolicy, restartPolicyRules: rules = [] } = container
   if (restartPolicy === undefined) {
-    if (rules.length > 0)
-      errors.push(required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used'))
-    return
-  }
-  if (!RESTART_POLICIES.includes(restartPolicy))
+    if (rules.length === 0) return
+    errors.push(NO_POLICY(path))
+  } else if (!RESTART_POLICIES.includes(restartPolicy))
     errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, RESTART_POLICIES))
   if (rules.length > MOST_RULES) errors.push(tooMany(`${path}.restartPolicyRules`, rules.length, MOST_RULES))
   rules.forEach(({ action, exitCodes }, i) => {

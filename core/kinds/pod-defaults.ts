@@ -23,6 +23,8 @@ export function defaultPod(pod: Pod): void {
   pod.status ??= {}
   const { spec } = pod
   defaultSpec(spec)
+  // Kubernetes' conversion does it, so that nobody ever sees the negative number.
+  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1
   defaultRequests(spec)
   spec.enableServiceLinks ??= true
   if (spec.hostNetwork === true) {

@@ -1,7 +1,7 @@
 /** Validation of environment variables. */
 import { invalid, required } from '../field-errors.ts'
 import { isConfigMapKey, isDNS1123Subdomain, isEnvVarName } from '../names.ts'
-import { complaints, type Errors } from './checks.ts'
+import { checkLabel, complaints, type Errors } from './checks.ts'
 import { checkLocalPath } from './paths.ts'
 import { checkFieldRef, checkResourceFieldRef, ENV_FIELDS } from './pod-refs.ts'
 import type { EnvFromSource, EnvVar, FileKeySelector } from './types.ts'
@@ -51,6 +51,7 @@ function checkFileKey({ key, path: file, volumeName }: FileKeySelector, path: st
   if (!key) errors.push(required(`${path}.key`))
   else errors.push(...complaints(`${path}.key`, key, isEnvVarName(key)))
   if (!volumeName) errors.push(required(`${path}.volumeName`))
+  else checkLabel(volumeName, `${path}.volumeName`, errors)
   if (!file) errors.push(required(`${path}.path`))
   else checkLocalPath(file, `${path}.path`, errors)
 }

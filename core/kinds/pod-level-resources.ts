@@ -10,7 +10,7 @@ export function checkPodLevelResources(spec: PodSpec, path: string, scope: Requi
   if (resources === undefined) return
   const { errors } = scope
   if (resources.claims !== undefined)
-    errors.push(forbidden(`${path}.claims`, 'claims cannot be set for Resources at pod-level'))
+    errors.push(forbidden(`${path}.claims`, 'claims may not be set for Resources at pod-level'))
   checkRequirements(resources, path, { ...scope, podLevel: true })
   for (const [name, needed] of aggregateRequests(spec)) {
     if (!isPodLevelResource(name)) continue

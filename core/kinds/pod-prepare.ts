@@ -7,7 +7,7 @@ type Labels = Readonly<Record<string, string>>
 
 /** `now`: milliseconds since 1970. */
 export function preparePod(pod: Pod, now: number): void {
-  const status: PodStatus = { phase: 'Pending', qosClass: qosClass(pod) }
+  const status: PodStatus = { phase: 'Pending', qosClass: pod.status?.qosClass || qosClass(pod) }
   const { spec, metadata } = pod
   if ((spec?.schedulingGates ?? []).length > 0)
     status.conditions = [
@@ -25,7 +25,15 @@ export function preparePod(pod: Pod, now: number): void {
   // Fields of features that 1.35 leaves off.
   delete spec.workloadRef
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])])
-    if (container.lifecycle !== undefined) delete container.lifecycle.stopSignal
+    if (container.lifecycle?.stopSignal !== undefined) {
+      delete container.lifecycle.stopSignal
+      if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle
+    }
+  for (const { projected } of spec.volumes ?? [])
+    for (const source of projected?.sources ?? []) {
+      delete source.clusterTrustBundle
+      delete source.podCertificate
+    }
   const { labels } = metadata
   if (labels === undefined) return
   fillAffinity(spec.affinity?.podAffinity, labels)

@@ -45,7 +45,11 @@ export function checkTolerations(tolerations: readonly Toleration[], path: strin
       if (messages.length > 0) errors.push(invalid(`${at}.operator`, value, messages.join(';')))
     } else if (operator === 'Exists') {
       if (value !== '') errors.push(invalid(`${at}.operator`, value, "value must be empty when `operator` is 'Exists'"))
-    } else errors.push(notSupported(`${at}.operator`, operator, ['Equal', 'Exists']))
+    } else {
+      // Named though its feature is off.
+      const compares = operator === 'Lt' || operator === 'Gt'
+      errors.push(notSupported(`${at}.operator`, operator, ['Equal', 'Exists', ...(compares ? ['Lt', 'Gt'] : [])]))
+    }
     if (effect !== '') checkTaintEffect(effect, `${at}.effect`, errors)
   })
 }

@@ -74,7 +74,7 @@ export function checkPodSecurity(context: PodSecurityContext, path: string, scop
     errors
   })
   checkChoice(context.seLinuxChangePolicy, `${path}.seLinuxChangePolicy`, {
-    allowed: ['MountOption', 'Recursive'],
+    allowed: ['Recursive'],
     errors
   })
 }

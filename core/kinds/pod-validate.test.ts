@@ -445,7 +445,7 @@ const CASES: Record<string, readonly [string, object, readonly string[]][]> = {
         'spec.tolerations[1].operator: Invalid value: "b": value must be empty when `operator` is \'Exists\'',
         'spec.tolerations[2].effect: Invalid value: "": effect must be \'NoExecute\' when `tolerationSeconds` is set',
         'spec.tolerations[3].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
-        'spec.tolerations[4].operator: Unsupported value: "Gt": supported values: "Equal", "Exists"'
+        'spec.tolerations[4].operator: Unsupported value: "Gt": supported values: "Equal", "Exists", "Lt", "Gt"'
       ]
     ],
     [

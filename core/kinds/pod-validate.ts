@@ -3,7 +3,7 @@
  * object has its defaults and its fields have the right types.
  */
 import type { FieldError } from '../errors.ts'
-import { duplicate, forbidden, invalid, notSupported, required } from '../field-errors.ts'
+import { duplicate, forbidden, invalid, notFound, notSupported, required } from '../field-errors.ts'
 import { byteLength, isDNS1123Subdomain, isInRange } from '../names.ts'
 import {
   checkAnnotations,
@@ -119,6 +119,24 @@ export function checkPodSpec(spec: PodSpec, path: string, scope: SpecScope): voi
   checkHostUsers(spec, path, errors)
   checkNames(spec, path, errors)
   checkRest(spec, path, errors)
+  checkFileKeyVolumes(spec, path, errors)
+}
+
+/** A variable is read of a file only in a volume that the pod itself fills. */
+function checkFileKeyVolumes(spec: PodSpec, path: string, errors: Errors): void {
+  const volumes = new Map((spec.volumes ?? []).map((volume) => [volume.name, volume]))
+  for (const field of ['initContainers', 'containers', 'ephemeralContainers'] as const)
+    spec[field]?.forEach(({ env = [] }, c) => {
+      env.forEach(({ valueFrom }, i) => {
+        if (valueFrom?.fileKeyRef === undefined) return
+        const { volumeName = '' } = valueFrom.fileKeyRef
+        const at = `${path}.${field}[${c}].env[${i}].valueFrom.fileKeyRef.volumeName`
+        const volume = volumes.get(volumeName)
+        if (volume === undefined) errors.push(notFound(at, volumeName))
+        else if (volume.emptyDir === undefined)
+          errors.push(invalid(at, volumeName, 'referenced volume must be of type emptyDir'))
+      })
+    })
 }
 
 /** Names of other objects, and the pod's own in the network. */

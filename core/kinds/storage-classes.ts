@@ -62,7 +62,8 @@ function checkTopologies(terms: readonly TopologySelectorTerm[], errors: Errors)
       keys.set(key, [...list].sort())
     })
     const term = Object.fromEntries(keys)
-    if (seen.some((other) => sameValue(other, term))) errors.push(duplicate(path, ''))
+    // Kubernetes compares with terms that it has not filled yet, and so takes one that asks for nothing for a second.
+    if (keys.size === 0 || seen.some((other) => sameValue(other, term))) errors.push(duplicate(path, ''))
     seen.push(term)
   })
 }

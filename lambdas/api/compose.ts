@@ -1,6 +1,7 @@
 /** The API server as a cluster has it, with RBAC, admission and reviews: the same over every store and transport. */
 import { Client } from '../../core/client.ts'
 import { kindTable } from '../../core/kinds/table.ts'
+import type { Metrics } from '../../core/metrics.ts'
 import type { Ports } from '../../core/ports.ts'
 import type { StoreApi } from '../../store/store.ts'
 import type { AddressOptions } from './addresses.ts'
@@ -16,6 +17,7 @@ import type { Paths } from './paths.ts'
 import { virtualKinds } from './reviews.ts'
 import { type Api, createApi } from './server.ts'
 import { logHandler } from './subresources/log.ts'
+import { proxyHandler } from './subresources/proxy.ts'
 import { tokenHandler } from './subresources/token.ts'
 import type { Effect } from './types.ts'
 
@@ -40,6 +42,7 @@ export interface ComposeOptions {
   readonly audit?: AuditOptions
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
+  readonly metrics?: Metrics
 }
 
 export interface ComposedApi {
@@ -62,11 +65,16 @@ export async function composeApi(options: ComposeOptions): Promise<ComposedApi> 
     authorizer,
     admission: admissionPlugins({ ...addresses, authorizer, store, ports, kinds: () => kindTable.all }),
     effects: [...admissionEffects, ledgerEffect, ...(options.effects ?? [])],
-    subresources: { log: logHandler(options.kubelet), token: tokenHandler(keys.serviceAccount) },
+    subresources: {
+      log: logHandler(options.kubelet),
+      token: tokenHandler(keys.serviceAccount),
+      proxy: proxyHandler(options)
+    },
     virtuals: virtualKinds({ authorizer, authenticator }),
     paths: { ...openIdPaths(keys.serviceAccount), ...options.paths },
     ...(options.audit === undefined ? {} : { audit: options.audit }),
-    ...(options.address === undefined ? {} : { address: options.address })
+    ...(options.address === undefined ? {} : { address: options.address }),
+    ...(options.metrics === undefined ? {} : { metrics: options.metrics })
   })
   return { api, close: () => rbac.close() }
 }

@@ -140,7 +140,17 @@ export class Discovery {
       of.map((version) => (name === '' ? `/api/${version}` : `/apis/${name}/${version}`))
     )
     const groups = this.groups().map((group) => `/apis/${group}`)
-    const rest = ['/api', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version']
+    const rest = [
+      '/api',
+      '/apis',
+      '/healthz',
+      '/livez',
+      '/metrics',
+      '/openapi/v2',
+      '/openapi/v3',
+      '/readyz',
+      '/version'
+    ]
     return [...new Set([...versions, ...groups, ...rest])].sort()
   }
 }

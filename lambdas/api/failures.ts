@@ -87,6 +87,20 @@ export class BareError extends ApiError {
   }
 }
 
+/** 410 for a page whose snapshot is gone, with the token by which the rest can be had as it is now. */
+export class ExpiredPage extends ApiError {
+  private readonly restart: string
+
+  constructor(message: string, restart: string) {
+    super('Expired', message)
+    this.restart = restart
+  }
+
+  override toStatus(): Status {
+    return { ...super.toStatus(), metadata: { continue: this.restart } }
+  }
+}
+
 function named(kind: Named, name: string) {
   return { ...(name === '' ? {} : { name }), ...(kind.group === '' ? {} : { group: kind.group }), kind: kind.resource }
 }

@@ -1,11 +1,12 @@
 /** GET of a collection: selectors, pages, versions; the answer is put together from the stored bytes. */
+import { isReason } from '../../core/errors.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import type { KubeObject } from '../../core/object.ts'
 import { fieldSelectorMatcher, type LabelMatcher, type Labels, parseLabelSelector } from '../../core/selector.ts'
-import type { Entry, ListOptions, ListResult } from '../../store/store.ts'
+import { type Entry, type ListOptions, type ListResult, restartToken } from '../../store/store.ts'
 import { jsonAnswer } from './answers.ts'
-import { badRequest } from './failures.ts'
+import { badRequest, ExpiredPage } from './failures.ts'
 import { AT, versionOf } from './history.ts'
 import { type ListSettings, listSettings } from './options.ts'
 import type { ApiContext, ResourceRequest } from './types.ts'
@@ -26,17 +27,17 @@ export async function listEntries(at: ResourceRequest, context: ApiContext): Pro
       ? {}
       : { exact: await versionOf(past, { kind: at.kind, store: context.store }) })
   }
-  return await context.store.list(at.kind.storage, options)
+  try {
+    return await context.store.list(at.kind.storage, options)
+  } catch (error) {
+    if (options.continue === undefined || !isReason(error, 'Expired')) throw error
+    throw new ExpiredPage(error.message, restartToken(options.continue))
+  }
 }
 
-/** Which snapshot is wanted. Throws BadRequest where a page names a version too. */
+/** Which snapshot is wanted. */
 function versions({ resourceVersion, match, limit, continue: token }: ListSettings): ListOptions {
-  if (token !== undefined) {
-    if (resourceVersion !== undefined && resourceVersion !== 0) {
-      throw badRequest('specifying resource version is not allowed when using continue')
-    }
-    return { continue: token }
-  }
+  if (token !== undefined) return { continue: token }
   if (resourceVersion === undefined || resourceVersion === 0) return {}
   // Without a match, a version with a limit is that snapshot, as in Kubernetes; else it is the least.
   const exact = match === 'Exact' || (match === undefined && limit !== undefined)

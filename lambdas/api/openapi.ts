@@ -5,6 +5,7 @@ import type { Kind } from '../../core/kinds/kind.ts'
 import schemas from '../../core/kinds/schemas.json' with { type: 'json' }
 import type { KindTable } from '../../core/kinds/table.ts'
 import { valueAnswer } from './answers.ts'
+import { described } from './openapi-descriptions.ts'
 import { type Json, META, pathsOf, REF, subSchema } from './openapi-paths.ts'
 import { VERSION } from './paths.ts'
 
@@ -103,7 +104,7 @@ function build(name: string, kinds: readonly Kind[]): Json {
     else collectCustom(kind, kind.custom.schema as Json, used)
     for (const { kind: sub } of kind.subresources) collect(subSchema(kind, sub), used)
     if (!kind.verbs.includes('list')) continue
-    const items = listSchema(kind)
+    const items = described(`${kind.schema}List`, listSchema(kind))
     used[`${kind.schema}List`] ??= items
     collectFrom(items, used)
   }
@@ -170,7 +171,7 @@ function collect(name: string, used: Json): void {
   const schema = Object.hasOwn(SCHEMAS, name) ? SCHEMAS[name] : undefined
   if (schema === undefined || Object.hasOwn(used, name)) return
   used[name] = true
-  const published = publish(schema) as Json
+  const published = described(name, publish(schema) as Json)
   used[name] = published
   collectFrom(published, used)
 }

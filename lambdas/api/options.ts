@@ -135,14 +135,19 @@ export function listSettings(query: URLSearchParams, watch: boolean): ListSettin
   const timeoutSeconds = integer(query, 'timeoutSeconds')
   const limit = integer(query, 'limit')
   checkMatch(query, watch)
+  const token = query.get('continue') || undefined
+  const asked = query.get('resourceVersion')
+  if (token !== undefined && asked && asked !== '0' && !watch) {
+    throw badRequest('specifying resource version is not allowed when using continue')
+  }
   const index = query.get('wherryIndex')
   const at = index?.indexOf('=') ?? -1
   return {
     labelSelector: query.get('labelSelector') ?? undefined,
     fieldSelector: query.get('fieldSelector') ?? undefined,
     limit: limit === undefined || limit <= 0 ? undefined : limit,
-    continue: query.get('continue') || undefined,
-    resourceVersion: version(query.get('resourceVersion'), watch ? 'watch' : 'list'),
+    continue: token,
+    resourceVersion: version(asked, watch ? 'watch' : 'list'),
     match: (query.get('resourceVersionMatch') || undefined) as ListSettings['match'],
     timeoutSeconds,
     bookmarks: truthy(query.get('allowWatchBookmarks')),

@@ -1,8 +1,10 @@
 /** What is no resource: health, version, discovery, OpenAPI, and paths that others add. */
 import type { ApiRequest, ApiResponse, UserInfo } from '../../core/http.ts'
-import { errorAnswer, textAnswer, valueAnswer } from './answers.ts'
+import { errorAnswer, valueAnswer } from './answers.ts'
 import type { Discovery } from './discovery.ts'
 import { methodNotAllowed } from './failures.ts'
+import { type HealthSources, health, isHealthPath } from './health.ts'
+import type { RequestMetrics } from './metrics.ts'
 
 /** What answers a path, once RBAC has let its user in. */
 export type PathHandler = (request: ApiRequest, user: UserInfo) => ApiResponse | Promise<ApiResponse>
@@ -10,7 +12,8 @@ export type PathHandler = (request: ApiRequest, user: UserInfo) => ApiResponse |
 /** By path, whose last part may be "*": the answer to a GET, or to a POST. */
 export type Paths = Readonly<Record<string, PathHandler | { readonly post: PathHandler }>>
 
-interface Sources {
+interface Sources extends HealthSources {
+  readonly metrics: RequestMetrics
   readonly discovery: Discovery
   readonly paths: Paths
   readonly user: UserInfo
@@ -33,21 +36,13 @@ export const VERSION = {
   platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`
 }
 
-const CHECKS: Readonly<Record<string, readonly string[]>> = {
-  healthz: ['ping', 'log', 'store'],
-  livez: ['ping', 'log', 'store'],
-  readyz: ['ping', 'log', 'store', 'shutdown']
-}
-
 /** undefined: there is no such path. */
-export async function plainPath(
-  request: ApiRequest,
-  { discovery, paths, user }: Sources
-): Promise<ApiResponse | undefined> {
+export async function plainPath(request: ApiRequest, sources: Sources): Promise<ApiResponse | undefined> {
+  const { discovery, paths, user } = sources
   const path = request.path.length > 1 ? request.path.replace(/\/+$/, '') : request.path
-  const [, first = ''] = path.split('/')
   // These answer whatever the method is.
-  if (Object.hasOwn(CHECKS, first)) return health(request, path)
+  if (isHealthPath(path)) return await health(request, request.path, sources)
+  if (path === '/metrics') return isReading(request) ? await sources.metrics.answer() : notAllowed()
   if (path === '/version') return reading(request, () => valueAnswer(200, VERSION))
   const further = furtherPath(paths, path)
   if (further !== undefined) {
@@ -83,14 +78,4 @@ function notAllowed(): ApiResponse {
 function reading(request: ApiRequest, answer: () => ApiResponse | undefined): ApiResponse | undefined {
   const response = answer()
   return response === undefined || isReading(request) ? response : notAllowed()
-}
-
-/** The server answers only once its store is open, so that whatever is asked here is well. */
-function health(request: ApiRequest, path: string): ApiResponse | undefined {
-  const [, name = '', check, ...rest] = path.split('/')
-  if (rest.length > 0) return undefined
-  const checks = CHECKS[name] ?? []
-  if (check !== undefined) return checks.includes(check) ? textAnswer(200, 'ok') : undefined
-  if (!request.query.has('verbose')) return textAnswer(200, 'ok')
-  return textAnswer(200, `${checks.map((one) => `[+]${one} ok\n`).join('')}${name} check passed\n`)
 }

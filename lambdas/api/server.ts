@@ -4,6 +4,7 @@ import type { ApiRequest, ApiResponse, Send, UserInfo } from '../../core/http.ts
 import { DEFINITIONS } from '../../core/kinds/definitions.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
 import type { KindTable } from '../../core/kinds/table.ts'
+import { Metrics } from '../../core/metrics.ts'
 import { errorAnswer, internalError, pageNotFound, payloadOf, warningHeader } from './answers.ts'
 import { type AuditOptions, Trail } from './audit/trail.ts'
 import { ANONYMOUS } from './authn.ts'
@@ -14,6 +15,7 @@ import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
 import { FairQueue, isOfSystem, SEATS, seatsFor } from './fair-queue.ts'
 import { impersonate } from './impersonate.ts'
+import { collectState, RequestMetrics } from './metrics.ts'
 import { type Form, formOf, hasMessage, PROTOBUF } from './negotiate.ts'
 import { Notes } from './notes.ts'
 import { type Paths, plainPath } from './paths.ts'
@@ -39,6 +41,8 @@ export interface ApiOptions extends ApiContext {
   readonly audit?: AuditOptions
   /** "host:port" by which clients reach the server, as /api tells them. */
   readonly address?: string
+  /** Shared with whoever else runs in this process; /metrics shows it. */
+  readonly metrics?: Metrics
 }
 
 export interface Api {
@@ -68,6 +72,7 @@ class Server {
   private readonly options: ApiOptions
   private readonly definitions: Definitions
   private known: Discovery | undefined
+  private readonly metrics: RequestMetrics
   private readonly seats = new FairQueue(SEATS)
   /** Of nodes and the cluster's own parts, which must not wait for anybody else. */
   private readonly systemSeats = new FairQueue(SEATS)
@@ -79,13 +84,15 @@ class Server {
     this.options = options
     // The first row of a resource counts: those of the table, where it has them too.
     const rows = [...options.kinds, ...virtuals.map(({ kind }) => kind).filter(isNew(options.kinds))]
-    const { store, ports } = options
+    const { metrics = new Metrics(), store, ports } = options
     this.definitions = new Definitions({
       store,
       ports,
       rows,
       send: (request) => this.answer(request, async () => request.user)
     })
+    this.metrics = new RequestMetrics(metrics, ports.clock)
+    collectState(metrics, { store, kinds: this.kinds, clock: ports.clock })
     const handlers = new Map(virtuals.map(({ kind, handler }) => [kind.storage, handler]))
     const pods = this.kinds.find('', 'v1', 'pods')
     if (pods !== undefined) handlers.set('bindings', (at, context) => binding({ ...at, kind: pods }, context))
@@ -109,19 +116,21 @@ class Server {
   /** `peer`: of one who comes over the wire, and takes a seat. */
   async answer(request: ApiRequest, identify: () => Promise<UserInfo | undefined>, peer?: Peer): Promise<ApiResponse> {
     const { audit } = this.options
-    if (audit === undefined) return await this.attempt(request, identify, { trail: undefined, peer })
-    const trail = new Trail(audit, request, peer)
-    return trail.finish(await this.attempt(request, identify, { trail, peer }))
+    const route = routeOf(request)
+    return await this.metrics.counted(request, route, async () => {
+      if (audit === undefined) return await this.attempt(request, identify, { route, trail: undefined, peer })
+      const trail = new Trail(audit, request, peer)
+      return trail.finish(await this.attempt(request, identify, { route, trail, peer }))
+    })
   }
 
   private async attempt(
     request: ApiRequest,
     identify: () => Promise<UserInfo | undefined>,
-    { trail, peer }: { trail: Trail | undefined; peer: Peer | undefined }
+    { route, trail, peer }: { route: Route; trail: Trail | undefined; peer: Peer | undefined }
   ): Promise<ApiResponse> {
     try {
       const sender = (await identify()) ?? ANONYMOUS
-      const route = routeOf(request)
       trail?.begin(attributesOf(request, sender, route))
       const user = isActingAs(request) ? await impersonate(request, sender, this.options.authorizer) : sender
       if (user !== sender) trail?.actsAs(user)
@@ -162,7 +171,9 @@ class Server {
     const { resource } = route
     if (resource === undefined) {
       if (request.path.startsWith('/api') || request.path.startsWith('/openapi')) await this.definitions.look(true)
-      const response = plainPath(request, { discovery: this.discovery, paths: this.options.paths ?? {}, user })
+      const { discovery, metrics } = this
+      const { paths = {}, store, ports } = this.options
+      const response = plainPath(request, { discovery, metrics, paths, user, store, clock: ports.clock })
       return (await response) ?? pageNotFound()
     }
     if (this.definitions.isOpen(resource.group)) await this.definitions.look(!this.isServed(resource))
@@ -195,10 +206,11 @@ class Server {
       if (this.definitions.isOpen(route.group)) return pageNotFound()
       throw noSuchResource()
     }
-    // RBAC takes it for a GET, but no resource answers it.
-    if (request.method === 'HEAD') throw methodNotAllowed()
+    // RBAC takes it for a GET, but no resource answers it, only what lies behind one.
+    if (request.method === 'HEAD' && route.subresource !== 'proxy') throw methodNotAllowed()
     const protobuf = hasMessage(kind)
-    const form = formOf(request.headers.accept, { streams: route.name === undefined, protobuf })
+    const { accept } = route.subresource === 'proxy' ? {} : request.headers
+    const form = formOf(accept, { streams: route.name === undefined, protobuf })
     const { name, subresource } = route
     const namespace = kind.namespaced ? route.namespace : undefined
     const at: ResourceRequest = { request, user, kind, namespace, name, subresource, notes }
@@ -322,8 +334,8 @@ function selectedName(fieldSelector: string | null): string | undefined {
 }
 
 /** Whether Kubernetes has a path of this form for the kind at all. */
-function fits(kind: Kind, { scoped, namespace, name, rest }: ResourceRoute): boolean {
-  if (rest.length > 0) return false
+function fits(kind: Kind, { scoped, namespace, name, subresource, rest }: ResourceRoute): boolean {
+  if (rest.length > 0 && subresource !== 'proxy') return false
   if (!kind.namespaced) return !scoped
   return scoped ? namespace !== '' : name === undefined
 }

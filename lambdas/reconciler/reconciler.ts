@@ -11,6 +11,8 @@ import { createEventRecorder, type EventRecorder } from '../../core/events.ts'
 import type { Change } from '../../core/feed.ts'
 import type { Leases } from '../../core/leases.ts'
 import { createLoop, type FailingKey, type Loop, persist, type RunResult } from '../../core/loop.ts'
+import { loopMeter } from '../../core/loop-meter.ts'
+import type { Metrics } from '../../core/metrics.ts'
 import type { Ports } from '../../core/ports.ts'
 import type { TimersFor } from '../../core/timers.ts'
 import type { Controller, ControllerContext, KeyMap, ReconcilerConfig } from './controller.ts'
@@ -27,6 +29,8 @@ export interface ReconcilerOptions {
   readonly config: ReconcilerConfig
   /** Default: all of the registry. */
   readonly controllers?: readonly Controller[]
+  /** Where the controllers' queues are counted. */
+  readonly metrics?: Metrics
   /** Set where this process is one of many, and soon gone. */
   readonly shared?: Shared
 }
@@ -147,6 +151,7 @@ function run(controller: Controller, options: ReconcilerOptions): Running {
     restRatio: shared === undefined ? (controller.restRatio ?? 0) : 0,
     expected: isExpected,
     run: (key) => reconcile(key),
+    meter: options.metrics === undefined ? undefined : loopMeter(options.metrics, name),
     ...(shared === undefined ? {} : sharedLoop(shared, name))
   })
   const enqueue = (key: string, delayMs?: number) =>

@@ -92,15 +92,19 @@ export class DeployedCluster extends KubectlRunner {
   override async kubectl(args: readonly string[], input?: string): Promise<Outcome> {
     if (performance.now() - this.tokenAt > TOKEN_MS) {
       this.tokenAt = performance.now()
-      const { args: of = [] } = this.config.users[0]?.user.exec ?? {}
-      const credential = await execute(WHERRY, of, { env: this.aws })
-      if (credential.code !== 0) throw new Error(`token: ${credential.stderr}`)
-      const { status } = JSON.parse(credential.stdout) as { status: { token: string } }
       const [user] = this.config.users
-      const config = { ...this.config, users: [{ ...user, user: { token: status.token } }] }
+      const config = { ...this.config, users: [{ ...user, user: { token: await this.token() } }] }
       this.writeFile('token-kubeconfig', JSON.stringify(config))
     }
     return await super.kubectl(args, input)
+  }
+
+  /** What kubectl would send now. */
+  async token(): Promise<string> {
+    const { args = [] } = this.config.users[0]?.user.exec ?? {}
+    const credential = await execute(WHERRY, args, { env: this.aws })
+    if (credential.code !== 0) throw new Error(`token: ${credential.stderr}`)
+    return (JSON.parse(credential.stdout) as { status: { token: string } }).status.token
   }
 
   async stop(): Promise<void> {

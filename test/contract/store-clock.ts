@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { Clock, Ports, Timer } from '../../core/ports.ts'
 import { silentLog } from '../../core/system-ports.ts'
 
@@ -76,6 +76,9 @@ export function manualPorts(clock: Clock, seed = 1): Ports {
   return { clock, random: { next }, ids: { uid, suffix: uid }, log: silentLog }
 }
 
+/** So many steps at full speed; whatever takes longer waits for a disk, while minutes would fly by. */
+const FAST_STEPS = 2_000
+
 /** What `promise` comes to, while time passes in small steps. */
 export async function passing<T>(clock: ManualClock, promise: Promise<T>): Promise<T> {
   let settled = false
@@ -83,8 +86,8 @@ export async function passing<T>(clock: ManualClock, promise: Promise<T>): Promi
     settled = true
   })
   done.catch(() => {})
-  while (!settled) {
-    await turn()
+  for (let steps = 0; !settled; steps++) {
+    await (steps < FAST_STEPS ? turn() : delay(1))
     await clock.free()
     if (!settled) clock.advance(5)
   }

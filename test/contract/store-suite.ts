@@ -521,6 +521,36 @@ function watchCases(bench: () => Bench, many: number): void {
     await expect(bench().events(1, { from: 9 })).rejects.toThrow('Too large resource version: 9, current: 2')
   })
 
+  test('knows which version there was at a time', async () => {
+    const b = bench()
+    const times: number[] = []
+    for (const key of ['a/1', 'a/2', 'a/3', 'a/4']) {
+      times.push((await b.put(key)).at ?? 0)
+      b.clock.advance(10_000)
+    }
+    const at = (ms: number) => passing(b.clock, b.store.versionAt('pods', ms))
+    for (const [i, ms] of times.entries()) {
+      expect(await at(ms)).toBe(i + 2)
+      expect(await at(ms - 1)).toBe(i + 1)
+    }
+    expect(await at(b.clock.now())).toBe(5)
+    await expect(at(b.clock.now() - RETENTION - 1)).rejects.toMatchObject({ reason: 'Expired', code: 410 })
+    expect(await passing(b.clock, b.store.versionAt('nodes', b.clock.now()))).toBe(1)
+  })
+
+  test('tells the history of an object in parts', async () => {
+    const b = bench()
+    for (const n of [1, 2, 3, 4]) await b.put('a/x', { n })
+    expect(told(await b.store.history('pods', 'a/x', { limit: 2 }))).toEqual([
+      'updated a/x@5 was 4',
+      'updated a/x@4 was 3'
+    ])
+    expect(told(await b.store.history('pods', 'a/x', { limit: 2, before: 4 }))).toEqual([
+      'updated a/x@3 was 2',
+      'created a/x@2'
+    ])
+  })
+
   test('reads far back from the log', async () => {
     const b = bench()
     const count = many

@@ -8,6 +8,9 @@ export interface Outcome {
   readonly report: readonly { readonly case: string }[]
 }
 
+/** `token`: of a user in system:masters. */
+export type Served = Pick<ServedApi, 'port' | 'token'> | { readonly server: string; readonly token: string }
+
 /**
  * Plays the exchanges of a file of this folder in a process of its own, as any client; that exits with 1 when anything
  * differs.

@@ -43,12 +43,12 @@ export const runtimeClass: AdmissionPlugin = {
     const { spec } = podOf(request) ?? {}
     if (spec === undefined) return
     const found = await classOf(request, spec)
-    const given = spec.overhead ?? {}
+    const { overhead: given } = spec
     if (found?.overhead?.podFixed === undefined) {
-      if (Object.keys(given).length === 0) return
+      if (given === undefined) return
       throw refuse(request, 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead')
     }
-    if (!sameJson(given, found.overhead.podFixed)) throw refuse(request, OTHER_OVERHEAD)
+    if (!sameJson(given ?? {}, found.overhead.podFixed)) throw refuse(request, OTHER_OVERHEAD)
   }
 }
 

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	crds "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -35,6 +36,9 @@ const mediaProtobuf = "application/vnd.kubernetes.protobuf"
 var codecs serializer.CodecFactory
 var failed = false
 var compared = 0
+
+// Watches last as long as they were asked for, so that all run at once; bodies are compared one by one.
+var one sync.Mutex
 
 func main() {
 	kubeconfig := flag.String("kubeconfig", "", "")
@@ -68,6 +72,7 @@ func compareServer(kubeconfig string) {
 	check(err)
 	lists, err := disco.ServerPreferredResources()
 	check(err)
+	var waiting sync.WaitGroup
 	config.GroupVersion = &metav1.SchemeGroupVersion
 	config.NegotiatedSerializer = codecs
 	client, err := rest.UnversionedRESTClientFor(config)
@@ -77,13 +82,16 @@ func compareServer(kubeconfig string) {
 		if !strings.Contains(list.GroupVersion, "/") {
 			base = "/api/" + list.GroupVersion
 		}
-		for _, one := range list.APIResources {
-			if strings.Contains(one.Name, "/") || !strings.Contains(one.Verbs.String(), "list") {
+		for _, resource := range list.APIResources {
+			if strings.Contains(resource.Name, "/") || !strings.Contains(resource.Verbs.String(), "list") {
 				continue
 			}
-			compareCollection(client, base+"/"+one.Name, strings.Contains(one.Verbs.String(), "watch"))
+			waiting.Go(func() {
+				compareCollection(client, base+"/"+resource.Name, strings.Contains(resource.Verbs.String(), "watch"))
+			})
 		}
 	}
+	waiting.Wait()
 	compareAnswer(client, "/api/v1/namespaces/default", "")
 	compareAnswer(client, "/api/v1/namespaces/no-such", "")
 	compareAnswer(client, "/api/v1/namespaces?limit=x", "")
@@ -147,6 +155,8 @@ func compareBodies() {
 }
 
 func compare(what string, text []byte, binary []byte) {
+	one.Lock()
+	defer one.Unlock()
 	compared++
 	if !bytes.HasPrefix(binary, []byte("k8s\x00")) {
 		fail(what, fmt.Sprintf("no protobuf: %.60q", binary))
