@@ -51,7 +51,7 @@ function wholeNumber(text: string): number {
   return Number(text)
 }
 
-function claims(text: string, all: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function claims(text: string, all: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const [, key = '', value = ''] = /^([^=]+)=(.*)$/.exec(text) ?? []
   if (key === '') throw new InvalidArgumentError('Expected a claim such as team=web.')
   return { ...all, [key]: value }
@@ -108,7 +108,7 @@ program
   .option('--oidc-username-prefix <text>', "before the user's name; - for nothing (default: the issuer's URL and #)")
   .option('--oidc-groups-claim <claim>', "the claim with the user's groups")
   .option('--oidc-groups-prefix <text>', 'before the name of each group')
-  .option('--oidc-required-claim <key=value>', 'a claim that tokens must have; may be given again', claims, {})
+  .option('--oidc-required-claim <key=value>', 'a claim that tokens must have; may be given again', claims)
   .option('--oidc-ca-file <file>', "certificates that the issuer's is signed by (default: the system's)", file)
   .addHelpText(
     'after',

@@ -58,3 +58,11 @@ describe.each([
     expect(url.searchParams.get('X-Amz-Signature')).not.toBe(expectedSignature(url, { ...at, cluster: 'other' }))
   })
 })
+
+test('for an emulator it is signed under the emulator’s own name', async () => {
+  const request = { cluster: 'demo', region: 'us-east-1', credentials, now: NOW, endpoint: 'http://127.0.0.1:4566' }
+  const url = urlOf(await signToken(request))
+  expect(url.origin + url.pathname).toBe('http://127.0.0.1:4566/')
+  const at = { region: 'us-east-1', cluster: 'demo', secret: credentials.secretAccessKey }
+  expect(url.searchParams.get('X-Amz-Signature')).toBe(expectedSignature(url, at))
+})

@@ -28,16 +28,18 @@ export interface TokenRequest {
   readonly credentials: AwsCredentials
   /** Milliseconds since 1970. */
   readonly now: number
+  /** An emulator's URL, which stands for STS. */
+  readonly endpoint?: string | undefined
 }
 
 export async function signToken(request: TokenRequest): Promise<string> {
   const { cluster, region, credentials, now } = request
-  const host = stsHost(region)
+  const { host, protocol, origin } = new URL(request.endpoint ?? `https://${stsHost(region)}`)
   const signer = new SignatureV4({ service: 'sts', region, credentials, sha256: Sha256 })
   const signed = await signer.presign(
     {
       method: 'GET',
-      protocol: 'https:',
+      protocol,
       hostname: host,
       path: '/',
       query: { Action: 'GetCallerIdentity', Version: '2011-06-15' },
@@ -48,7 +50,7 @@ export async function signToken(request: TokenRequest): Promise<string> {
   const query = Object.entries(signed.query ?? {}).map(
     ([name, value]) => `${name}=${encodeURIComponent(String(value))}`
   )
-  return TOKEN_PREFIX + Buffer.from(`https://${host}/?${query.join('&')}`).toString('base64url')
+  return TOKEN_PREFIX + Buffer.from(`${origin}/?${query.join('&')}`).toString('base64url')
 }
 
 /** China's regions have a domain of their own. */

@@ -37,8 +37,10 @@ export interface Hold {
   readonly ms: number
   /** The transport passes on nothing before the end: end as soon as there is something to tell. */
   readonly untilEvents: boolean
-  /** About so many bytes at most. */
+  /** About so many bytes of changes at most; the next watch goes on after them. */
   readonly maxBytes?: number
+  /** So many bytes at most of the state that a watch begins with, which is told whole or not at all. */
+  readonly maxStateBytes?: number
 }
 
 /** A value with its JSON: made once, when first asked for. */

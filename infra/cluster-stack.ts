@@ -1,6 +1,7 @@
 import { Fn, RemovalPolicy, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
 import { ControlPlane } from './control-plane.ts'
+import { Fargate } from './fargate.ts'
 import type { FunctionCode } from './functions.ts'
 import { CLUSTER_TAG, clusterNames } from './names.ts'
 import { Nodes } from './nodes.ts'
@@ -30,6 +31,11 @@ export class ClusterStack extends Stack {
     const state = new State(this, 'State', { names, removalPolicy: RemovalPolicy.DESTROY })
     const nodeProps = { names, ...settings.nodes, emulated, ...(agent === undefined ? {} : { agent }) }
     const nodes = settings.nodes.enabled ? new Nodes(this, 'Nodes', nodeProps) : undefined
+    const { architecture } = settings.nodes
+    const fargate =
+      settings.fargate && nodes !== undefined
+        ? new Fargate(this, 'Fargate', { names, nodes, architecture, emulated })
+        : undefined
     new ControlPlane(this, 'ControlPlane', {
       names,
       state,
@@ -37,6 +43,7 @@ export class ClusterStack extends Stack {
       emulated,
       ...functions,
       ...(nodes === undefined ? {} : { nodes }),
+      ...(fargate === undefined ? {} : { fargate }),
       ...(endpoint === undefined ? {} : { endpoint })
     })
     Tags.of(this).add(CLUSTER_TAG, names.cluster)

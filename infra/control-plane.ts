@@ -13,6 +13,7 @@ import type { FunctionTriggers, QueueTrigger } from '../core/triggers.ts'
 import { reconcilerTriggers } from '../lambdas/reconciler/triggers.ts'
 import { schedulerTriggers } from '../lambdas/scheduler/triggers.ts'
 import { Alarms } from './alarms.ts'
+import type { Fargate } from './fargate.ts'
 import { ClusterFunction } from './function.ts'
 import { type ClusterNames, FUNCTION_NAMES, type FunctionName } from './names.ts'
 import type { Nodes } from './nodes.ts'
@@ -24,6 +25,8 @@ export interface ControlPlaneProps {
   readonly state: State
   /** Where pods run. Without it the API calls nobody a node. */
   readonly nodes?: Nodes
+  /** Where pods can run as tasks. */
+  readonly fargate?: Fargate
   /** ARN of the IAM role or user that is the cluster's administrator (system:masters). */
   readonly adminArn: string
   /** The code of each function; infra/functions.ts bundles this repository's. */
@@ -73,7 +76,7 @@ export class ControlPlane extends Construct {
   constructor(scope: Construct, id: string, props: ControlPlaneProps) {
     super(scope, id)
     this.props = props
-    const { names, state, nodes } = props
+    const { fargate, names, state, nodes } = props
     this.dead = this.queue('Dead', { queueName: names.dead, retentionPeriod: Duration.days(14) })
     Validations.of(this.dead).acknowledge({ id: 'AwsSolutions-SQS3', reason: 'it is the dead-letter queue' })
     this.timers = this.queue('Timers', {
@@ -91,6 +94,10 @@ export class ControlPlane extends Construct {
       for (const name of FUNCTION_NAMES) {
         this.functions[name].function.addEnvironment('WHERRY_NODE_ROLE_ARN', nodes.role.roleArn)
       }
+    }
+    if (fargate !== undefined) {
+      fargate.allowRunning(reconciler.role)
+      reconciler.function.addEnvironment('WHERRY_FARGATE', fargate.settings())
     }
     allow(reconciler.role, 'SendDeadLetters', { actions: this.send(), resources: [this.dead.queueArn] })
     state.allowStream(reconciler.role)

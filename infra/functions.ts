@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Code } from 'aws-cdk-lib/aws-lambda'
@@ -36,6 +36,8 @@ export async function functionCode(): Promise<FunctionCode> {
 /** This repository's agent with its Node.js, put together now. */
 export async function agentFolder(architecture: Architecture): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'wherry-agent-'))
+  // The CDK has its own copy by then; this one is large.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   await nodeAsset(folder, architecture)
   return folder
 }

@@ -92,9 +92,7 @@ export class Nodes extends Construct {
     const arn = (resource: string, account?: string) =>
       Stack.of(this).formatArn({ service: 'ec2', resource, ...(account === undefined ? {} : { account }) })
     const template = arn(`launch-template/${this.launchTemplate.launchTemplateId ?? ''}`)
-    // Emulators tell a policy nothing of the template and of tags.
-    const only = (conditions: Record<string, unknown>) => (this.props.emulated === true ? {} : { conditions })
-    const ofTemplate = only({ ArnEquals: { 'ec2:LaunchTemplate': template } })
+    const ofTemplate = this.only({ ArnEquals: { 'ec2:LaunchTemplate': template } })
     allow(role, 'LaunchFromTemplate', {
       actions: ['ec2:RunInstances'],
       resources: [
@@ -119,13 +117,13 @@ export class Nodes extends Construct {
     allow(role, 'TagAtLaunch', {
       actions: ['ec2:CreateTags'],
       resources: ['instance', 'network-interface', 'volume'].map((kind) => arn(`${kind}/*`)),
-      ...only({ StringEquals: { 'ec2:CreateAction': 'RunInstances' } }),
+      ...this.only({ StringEquals: { 'ec2:CreateAction': 'RunInstances' } }),
       why: 'what a launch makes has no name before; tags may be set by the launch alone'
     })
     allow(role, 'EndInstances', {
       actions: ['ec2:TerminateInstances'],
       resources: [arn('instance/*')],
-      ...only({ StringEquals: { [`ec2:ResourceTag/${CLUSTER_TAG}`]: names.cluster } }),
+      ...this.only({ StringEquals: { [`ec2:ResourceTag/${CLUSTER_TAG}`]: names.cluster } }),
       why: "instances come and go; the condition leaves those with the cluster's tag"
     })
     allow(role, 'SeeInstances', {
@@ -136,7 +134,7 @@ export class Nodes extends Construct {
     allow(role, 'PassNodeRole', {
       actions: ['iam:PassRole'],
       resources: [this.role.roleArn],
-      ...only({ StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } })
+      ...this.only({ StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } })
     })
     allow(role, 'ReadImage', {
       actions: ['ssm:GetParameters'],
@@ -149,12 +147,18 @@ export class Nodes extends Construct {
 
   /** WHERRY_NODES, as docs/adr/0006-aws.md has it. Written by hand: names of zones are known only when it is deployed. */
   settings(): string {
-    const { types, limit: maxNodes, diskSize: diskGib = 20, architecture: arch = 'arm64' } = this.props
+    const { types, limit: maxNodes, diskSize: diskGib = 20, architecture = 'arm64' } = this.props
+    const arch = architecture === 'arm64' ? 'arm64' : 'amd64'
     const subnets = this.vpc.publicSubnets.map((subnet) => `"${subnet.availabilityZone}":"${subnet.subnetId}"`)
     const zones = this.vpc.publicSubnets.map((subnet) => `"${subnet.availabilityZone}"`)
     const rest = JSON.stringify({ arch, types, maxNodes, diskGib }).slice(1)
     const template = this.launchTemplate.launchTemplateId ?? ''
     return `{"template":"${template}","subnets":{${subnets.join()}},"zones":[${zones.join()}],${rest}`
+  }
+
+  /** Emulators tell a policy nothing of the template, of tags and of instances. */
+  private only(conditions: Record<string, unknown>): { readonly conditions?: Record<string, unknown> } {
+    return this.props.emulated === true ? {} : { conditions }
   }
 
   private makeVpc(zones: number): Vpc {
@@ -199,20 +203,22 @@ export class Nodes extends Construct {
     allow(role, 'MakeQueue', {
       actions: ['sqs:CreateQueue', 'sqs:TagQueue'],
       resources: ownQueue,
-      conditions: { StringEquals: { [`aws:RequestTag/${INSTANCE_TAG}`]: INSTANCE_ARN } },
+      ...this.only({ StringEquals: { [`aws:RequestTag/${INSTANCE_TAG}`]: INSTANCE_ARN } }),
       why
     })
     allow(role, 'UseQueue', {
       actions: [
         'sqs:ReceiveMessage',
         'sqs:DeleteMessage',
+        // On AWS the right to one is the right to many.
+        ...(this.props.emulated === true ? ['sqs:DeleteMessageBatch'] : []),
         'sqs:ChangeMessageVisibility',
         'sqs:GetQueueUrl',
         'sqs:GetQueueAttributes',
         'sqs:DeleteQueue'
       ],
       resources: ownQueue,
-      conditions: { StringEquals: { [`aws:ResourceTag/${INSTANCE_TAG}`]: INSTANCE_ARN } },
+      ...this.only({ StringEquals: { [`aws:ResourceTag/${INSTANCE_TAG}`]: INSTANCE_ARN } }),
       why
     })
     allow(role, 'ReadEndpoint', {
@@ -273,7 +279,7 @@ const INSTANCE_TAG = 'wherry.dev/instance'
 // biome-ignore lint/suspicious/noTemplateCurlyInString: IAM's own variable
 const INSTANCE_ARN = '${ec2:SourceInstanceARN}'
 
-function allowPulls(role: Role, repositories: string): void {
+export function allowPulls(role: Role, repositories: string): void {
   allow(role, 'EnterRegistry', {
     actions: ['ecr:GetAuthorizationToken'],
     resources: ['*'],

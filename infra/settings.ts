@@ -12,6 +12,8 @@ export interface Settings {
   /** Whether instances get the agent, 45 MB with its Node.js; default: not on an emulator, whose instances never start. */
   readonly agent: boolean
   readonly nodes: NodeSettings
+  /** Whether pods may run as Fargate tasks; needs the network of nodes. */
+  readonly fargate: boolean
 }
 
 export interface NodeSettings {
@@ -55,6 +57,7 @@ export function readSettings(context: (key: string) => unknown): Settings {
     emulated: flag('emulated', false),
     agent: flag('agent', !flag('emulated', false)),
     nodes: nodeSettings(context('nodes')),
+    fargate: String(context('fargate')) === 'true',
     ...(adminArn === undefined ? {} : { adminArn }),
     ...(endpoint === undefined ? {} : { endpoint })
   }

@@ -172,6 +172,19 @@ describe('the API behind API Gateway', () => {
       expect(seen).toEqual(['c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7'])
     })
 
+    test("a slow start is a part of the function's time", async () => {
+      const slow = createGateway({
+        open: async () => {
+          await new Promise<void>((resolve) => ports.clock.after(4_000, resolve))
+          return api.api
+        },
+        ports
+      })
+      const target = `${WATCH}&resourceVersion=1&allowWatchBookmarks=true`
+      const { answer, ms } = await passing(slow.whole(restEvent('GET', target), 10_000))
+      expect([answer.statusCode, ms >= 4_000, ms <= 7_200]).toEqual([200, true, true])
+    })
+
     test('a state that does not fit is refused, not cut', async () => {
       for (let i = 0; i < 8; i++) await create(`c${i}`, { text: 'x'.repeat(900_000) })
       const { answer } = await whole(WATCH)

@@ -60,8 +60,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     whole: async (event, remainingMs) => {
       const limit = Math.min(remainingMs, GATEWAY_MS) - MARGIN_MS
       const ms = Math.max(0, Math.min(HOLD_MS, limit - MARGIN_MS))
-      const maxBytes = acceptsGzip(event) ? MAX_PACKED_BYTES : MAX_WHOLE_BYTES
-      const exchange = new Exchange(options, { event, hold: { ms, untilEvents: true, maxBytes } })
+      // A change that does not shrink must not stand in the way of all watches that come after it.
+      const maxStateBytes = acceptsGzip(event) ? MAX_PACKED_BYTES : MAX_WHOLE_BYTES
+      const hold = { ms, untilEvents: true, maxBytes: MAX_WHOLE_BYTES, maxStateBytes }
+      const exchange = new Exchange(options, { event, hold })
       return await exchange.whole(Math.max(0, limit))
     },
     stream: async (event, remainingMs) => {
@@ -78,11 +80,14 @@ class Exchange {
   private readonly event: GatewayEvent
   private readonly hold: Hold
   private readonly gone = new AbortController()
+  /** Milliseconds since 1970. */
+  private readonly startedAt: number
 
   constructor(options: GatewayOptions, { event, hold }: { event: GatewayEvent; hold: Hold }) {
     this.options = options
     this.event = event
     this.hold = hold
+    this.startedAt = options.ports.clock.now()
   }
 
   async whole(limitMs: number): Promise<WholeAnswer> {
@@ -116,8 +121,15 @@ class Exchange {
   private async serve(): Promise<ApiResponse> {
     const request = await requestOf(this.event)
     const api = await this.options.open()
-    const held: ApiRequest = { ...request, signal: this.gone.signal, hold: this.hold }
+    // A cold start has taken its part of the time.
+    const hold = { ...this.hold, ms: this.leftMs() }
+    const held: ApiRequest = { ...request, signal: this.gone.signal, hold }
     return await api.serve(held, {})
+  }
+
+  /** Of the time for which a stream is held. */
+  private leftMs(): number {
+    return Math.max(0, this.hold.ms - (this.options.ports.clock.now() - this.startedAt))
   }
 
   private late(): ApiError {
@@ -171,11 +183,11 @@ class Exchange {
     }
     const chunks: Uint8Array[] = []
     let size = 0
-    const ending = this.options.ports.clock.after(this.hold.ms, () => this.gone.abort())
+    const ending = this.options.ports.clock.after(this.leftMs(), () => this.gone.abort())
     for await (const chunk of body.stream) {
       chunks.push(chunk)
       size += chunk.length
-      if (size > (this.hold.maxBytes ?? size)) throw tooLargeAnswer(size)
+      if (size > (this.hold.maxStateBytes ?? size)) throw tooLargeAnswer(size)
     }
     ending.cancel()
     return Buffer.concat(chunks)
@@ -188,7 +200,7 @@ class Exchange {
     const source = 'watch' in body ? linesOf(body.watch) : body.stream
     const iterator = source[Symbol.asyncIterator]()
     const over = () => this.gone.abort()
-    const ending = this.options.ports.clock.after(this.hold.ms + STREAM_MARGIN_MS / 2, over)
+    const ending = this.options.ports.clock.after(this.leftMs() + STREAM_MARGIN_MS / 2, over)
     // Not Readable.from: before it says that its reader has left, it waits for what the reader was waiting for.
     const readable = new Readable({
       read: () => {

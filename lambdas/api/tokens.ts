@@ -51,7 +51,7 @@ export async function signServiceAccountToken(
   key: SigningKey,
   request: TokenRequest
 ): Promise<{ token: string; expires: number }> {
-  const { SignJWT } = await import('jose')
+  const { SignJWT } = (await import('./jwt.ts')).jwt
   const now = Math.floor(request.ports.clock.now() / 1000)
   const { claims } = request
   const token = await new SignJWT({ 'kubernetes.io': { ...claims } })
@@ -72,7 +72,7 @@ export async function verifyServiceAccountToken(
   token: string,
   options: { readonly key: SigningKey; readonly audiences: readonly string[]; readonly now: number }
 ): Promise<ServiceAccountToken | undefined> {
-  const { jwtVerify } = await import('jose')
+  const { jwtVerify } = (await import('./jwt.ts')).jwt
   const payload = await claimsOf(
     jwtVerify(token, options.key.publicKey, {
       algorithms: ['ES256'],
@@ -98,7 +98,7 @@ export interface UserTokenRequest {
 
 /** A bearer token for anybody, signed by the cluster: what `wherry token --user U --group G` prints. */
 export async function mintUserToken(key: KeyObject, request: UserTokenRequest): Promise<string> {
-  const { SignJWT } = await import('jose')
+  const { SignJWT } = (await import('./jwt.ts')).jwt
   const now = Math.floor(request.ports.clock.now() / 1000)
   const token = new SignJWT({ groups: [...request.groups] })
     .setProtectedHeader({ alg: 'HS256' })
@@ -117,7 +117,7 @@ export async function verifyUserToken(
   key: KeyObject,
   now: number
 ): Promise<{ user: UserInfo; expires: number } | undefined> {
-  const { jwtVerify } = await import('jose')
+  const { jwtVerify } = (await import('./jwt.ts')).jwt
   const payload = await claimsOf(
     jwtVerify(token, key, {
       algorithms: ['HS256'],

@@ -1,7 +1,7 @@
 /** GET with watch: changes as lines, each made once and shared by all who watch in the same form. */
 import { CAUGHT_UP } from '../../core/client.ts'
 import { ApiError } from '../../core/errors.ts'
-import type { ApiResponse, Hold, WatchLine } from '../../core/http.ts'
+import type { ApiResponse, WatchLine } from '../../core/http.ts'
 import type { KubeObject } from '../../core/object.ts'
 import type { StoreEvent, StoreWatch } from '../../store/store.ts'
 import { internalError } from './answers.ts'
@@ -103,7 +103,7 @@ async function* initial(watcher: Watcher): AsyncGenerator<Lines, number, undefin
   const added = entries.map((entry) => view.line('ADDED', entry))
   if (initialEvents === true && settings.bookmarks) added.push(view.bookmark(version, { [INITIAL_EVENTS_END]: 'true' }))
   // A part of a state is of no use to anybody.
-  if (fitting(added, at.request.hold) < added.length) throw tooMuch()
+  if (fitting(added, at.request.hold?.maxStateBytes) < added.length) throw tooMuch()
   if (added.length > 0) yield added
   return version
 }
@@ -126,7 +126,7 @@ async function* follow(
       continue
     }
     const batch = linesOf(events, selection, view)
-    const fits = fitting(batch, hold)
+    const fits = fitting(batch, hold?.maxBytes)
     if (fits > 0) yield fits === batch.length ? batch : batch.slice(0, fits)
     // What did not fit follows the last line's own version.
     if (fits < batch.length) return
@@ -142,12 +142,12 @@ async function* lastBookmark({ at, settings, view }: Watcher, version: number): 
 }
 
 /** How many of the lines the transport can carry: one at least. */
-function fitting(lines: Lines, hold: Hold | undefined): number {
-  if (hold?.maxBytes === undefined) return lines.length
+function fitting(lines: Lines, maxBytes: number | undefined): number {
+  if (maxBytes === undefined) return lines.length
   let size = 0
   const end = lines.findIndex((line) => {
     size += line.bytes().length
-    return size > (hold.maxBytes ?? size)
+    return size > maxBytes
   })
   return end < 0 ? lines.length : Math.max(1, end)
 }

@@ -27,6 +27,8 @@ export interface FunctionOptions {
   readonly dead: TimerQueue
   /** Of the code: when it is new, everything is looked at. */
   readonly version: string
+  /** Whether there is nothing that a minute's passing could matter to. Default: there may be. */
+  readonly rests?: () => Promise<boolean>
   /** Something did not end in time. What this process holds may wait for it for ever: it should not be used again. */
   readonly stuck?: () => void
 }
@@ -94,6 +96,7 @@ export function createReconcilerFunction(options: FunctionOptions): ReconcilerFu
     },
     tick: async (invocation) => {
       const look = await looksNow(options, memory)
+      if (look === undefined && (await options.rests?.()) === true) return
       await invoke(invocation, async ({ reconciler }) => {
         if (look !== undefined) reconciler.look()
         await reconciler.tick()

@@ -2,10 +2,14 @@
 import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { POD_CIDR } from '../../core/cluster-network.ts'
+import type { Node } from '../../core/kinds/types.ts'
+import { isVirtual } from '../../core/virtual-node.ts'
+import { dynamoGlance } from '../../store/backends/dynamodb-glance.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
 import { dynamoLeases } from '../../store/backends/dynamodb-leases.ts'
 import { dynamoClient } from '../cloud/aws-clients.ts'
 import { type Cloud, forgetCloud, warmCloud } from '../cloud/cloud.ts'
+import { rests } from '../cloud/rest.ts'
 import type { ReconcilerConfig, ServedKind } from './controller.ts'
 import { controllers } from './controllers/registry.ts'
 import { doorbell } from './doorbell.ts'
@@ -62,6 +66,11 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
     timers: sqsQueue(sqs, environment.WHERRY_TIMERS_URL ?? ''),
     dead: sqsQueue(sqs, environment.WHERRY_DEAD_URL ?? ''),
     version: environment.WHERRY_VERSION ?? '',
+    rests: rests({
+      glance: dynamoGlance({ client: dynamoClient(), table: config.table, ports }),
+      resource: 'nodes',
+      isEmpty: async () => (await store.list('nodes')).entries.every(({ value }) => isVirtual(value as Node))
+    }),
     stuck: forgetCloud
   })
 }

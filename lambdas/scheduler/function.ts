@@ -6,10 +6,11 @@
 import type { Client } from '../../core/client.ts'
 import { createEventRecorder, type EventRecorder } from '../../core/events.ts'
 import type { Change } from '../../core/feed.ts'
+import { pods } from '../../core/kinds/refs.ts'
 import type { Pod } from '../../core/kinds/types.ts'
 import { LEDGERS, type NodeLedger } from '../../core/ledger.ts'
 import { type Ports, sleep } from '../../core/ports.ts'
-import { awaitsNode } from './queue.ts'
+import { awaitsNode, SCHEDULER_NAME } from './queue.ts'
 import { lacksPodsOf, startScheduler } from './scheduler.ts'
 
 export interface SchedulerFunctionOptions {
@@ -18,6 +19,8 @@ export interface SchedulerFunctionOptions {
   readonly ports: Ports
   /** What happened at these numbers of a resource: none, where it is kept no more. */
   readonly changes: (resource: string, versions: readonly number[]) => Promise<readonly Change[]>
+  /** Whether no pod waits for a node. Default: one may. */
+  readonly rests?: () => Promise<boolean>
   /** Something did not end in time. What this process holds may wait for it for ever: it should not be used again. */
   readonly stuck?: () => void
 }
@@ -44,7 +47,9 @@ export function createSchedulerFunction(options: SchedulerFunctionOptions): Sche
     stream: async (numbers, invocation) => {
       if (await mayHelp(numbers, options)) await scheduleAll(options, recorder, invocation)
     },
-    tick: (invocation) => scheduleAll(options, recorder, invocation)
+    tick: async (invocation) => {
+      if ((await options.rests?.()) !== true) await scheduleAll(options, recorder, invocation)
+    }
   }
 }
 
@@ -103,4 +108,10 @@ async function scheduleAll(
     alarm.cancel()
     void scheduler.stop()
   }
+}
+
+/** Whether no pod waits for a node, as far as this scheduler is concerned. */
+export async function nobodyWaits(client: Client): Promise<boolean> {
+  const index = { name: 'pending', value: SCHEDULER_NAME }
+  return (await client.list(pods, { index, limit: 1 })).items.length === 0
 }

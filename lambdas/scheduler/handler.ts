@@ -1,9 +1,12 @@
 /** The function behind the table's stream of pods and ledgers: finds nodes for pods. */
 import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse } from 'aws-lambda'
+import { dynamoGlance } from '../../store/backends/dynamodb-glance.ts'
 import { recordAt } from '../../store/backends/dynamodb-items.ts'
+import { dynamoClient } from '../cloud/aws-clients.ts'
 import { type Cloud, forgetCloud, warmCloud } from '../cloud/cloud.ts'
-import { createSchedulerFunction, type SchedulerFunction } from './function.ts'
+import { rests } from '../cloud/rest.ts'
+import { createSchedulerFunction, nobodyWaits, type SchedulerFunction } from './function.ts'
 
 type SchedulerEvent = DynamoDBStreamEvent | { readonly wherry: 'tick' }
 
@@ -22,12 +25,14 @@ export const handler = middy(async (event: SchedulerEvent, context: Context): Pr
 })
 
 function open(cloud: Cloud): SchedulerFunction {
-  const { ports, store } = cloud
+  const { config, ports, store } = cloud
   const client = cloud.client('system:kube-scheduler')
+  const glance = dynamoGlance({ client: dynamoClient(), table: config.table, ports })
   return createSchedulerFunction({
     client,
     ports,
     changes: (resource, versions) => store.changes(resource, versions),
+    rests: rests({ glance, resource: 'pods', isEmpty: () => nobodyWaits(client) }),
     stuck: forgetCloud
   })
 }

@@ -96,7 +96,10 @@ async function connect({ cluster, apiServer }: InstanceConfig): Promise<Outside>
   const facts = await instanceFacts({ ports, ...(endpoint === undefined ? {} : { endpoint }) })
   const { region } = facts
   const credentials = defaultProvider({ clientConfig: { region } })
-  const send = connectByFetch({ url: apiServer, token: tokenSource({ cluster, region, credentials, ports }) })
+  // Set for emulators only.
+  const { AWS_ENDPOINT_URL: emulator } = process.env
+  const token = tokenSource({ cluster, region, credentials, endpoint: emulator, ports })
+  const send = connectByFetch({ url: apiServer, token })
   const make = { name: queueName(cluster, facts.id), tags: queueTags(cluster, instanceArn(facts)) }
   const queue = await openQueue(new SQSClient({ region, credentials }), make)
   return { facts, send, client: new Client(send), queue, doorbell: new Doorbells(), apiServer }

@@ -13,16 +13,18 @@ export interface TokenOptions {
   readonly region: string
   /** The instance role's; they change every few hours, and their source renews them by itself. */
   readonly credentials: () => Promise<AwsCredentials>
+  /** An emulator's URL. */
+  readonly endpoint?: string | undefined
   readonly ports: Ports
 }
 
 /** A token is used for so long of its life: a request that takes it still has minutes to arrive. */
 const USED_MS = TOKEN_LIFE_MS * (2 / 3)
 
-export function tokenSource({ cluster, region, credentials, ports }: TokenOptions): TokenSource {
+export function tokenSource({ cluster, region, credentials, endpoint, ports }: TokenOptions): TokenSource {
   let current: { readonly text: Promise<string>; readonly until: number } | undefined
   const sign = async () =>
-    await signToken({ cluster, region, credentials: await credentials(), now: ports.clock.now() })
+    await signToken({ cluster, region, credentials: await credentials(), endpoint, now: ports.clock.now() })
   return {
     async token() {
       if (current === undefined || ports.clock.now() >= current.until) {

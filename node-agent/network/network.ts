@@ -13,7 +13,7 @@ import { removeConflist, writeConflist } from './cni.ts'
 import { Directory } from './dns.ts'
 import { DnsServer } from './dns-server.ts'
 import { mtuOf, NodeRoutes, setUpHost, tableName, tearDownHost } from './host.ts'
-import { OverlayRoutes, overlayMtu, setUpOverlay, tearDownOverlay } from './overlay.ts'
+import { OverlayRoutes, overlayMtu, overlayName, setUpOverlay, tearDownOverlay } from './overlay.ts'
 import { ServiceProxy, tellAll } from './proxy.ts'
 import { ProxyApplier, removeTable } from './proxy-apply.ts'
 import { type Run, run as runHere } from './run.ts'
@@ -112,7 +112,12 @@ class RunningNetwork implements Network {
     this.run = run
     this.proxy = new ServiceProxy(config)
     this.applier = new ProxyApplier({
-      config: { table: tableName(config.clusterName), podCIDR: config.podCIDR, serviceCIDR: config.serviceCIDR },
+      config: {
+        table: tableName(config.clusterName),
+        podCIDR: config.podCIDR,
+        serviceCIDR: config.serviceCIDR,
+        ...(config.overlay === true ? { overlayLink: overlayName(config.clusterName) } : {})
+      },
       proxy: this.proxy,
       run,
       ports

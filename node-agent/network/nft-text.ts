@@ -11,6 +11,8 @@ export interface TableConfig {
   /** Addresses of pods on this node. */
   readonly podCIDR: string
   readonly serviceCIDR: string
+  /** The link to pods of other nodes, where that is an overlay (overlay.ts). */
+  readonly overlayLink?: string
 }
 
 /** Says to postrouting "masquerade this"; a bit that neither kube-proxy, Docker, Calico, Cilium nor Weave uses. */
@@ -269,6 +271,10 @@ const CHAINS: readonly Chain[] = [
       'ct status dnat ip saddr . ip daddr @hairpin masquerade fully-random',
       // The host's own connection from 127.0.0.1 to a node port leaves the host.
       'ct status dnat ip saddr 127.0.0.0/8 oifname != "lo" masquerade fully-random',
+      // Into the overlay only with an address of its own: an answer to another would go past it, and be lost.
+      ...(config.overlayLink === undefined
+        ? []
+        : [`oifname "${config.overlayLink}" ip saddr != @pod_ranges masquerade fully-random`]),
       `ip saddr ${config.podCIDR} ip daddr != @pod_ranges ip daddr != 224.0.0.0/4 masquerade fully-random`
     ]
   },

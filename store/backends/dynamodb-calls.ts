@@ -48,7 +48,7 @@ export interface Refused {
 }
 
 /**
- * The calls of one table. Reads are strong. Each call is tried again, after a pause of random length, where DynamoDB
+ * The calls of one table. Reads are strong, unless said otherwise. Each call is tried again, after a pause of random length, where DynamoDB
  * throttles it or another write of the item is under way; when that does not help, ApiError TooManyRequests.
  */
 export class Calls {
@@ -62,8 +62,8 @@ export class Calls {
     this.ports = ports
   }
 
-  async get(key: Key): Promise<Item | undefined> {
-    const command = new GetItemCommand({ TableName: this.table, Key: { ...key }, ConsistentRead: true })
+  async get(key: Key, { consistent = true } = {}): Promise<Item | undefined> {
+    const command = new GetItemCommand({ TableName: this.table, Key: { ...key }, ConsistentRead: consistent })
     return (await this.persist(() => this.client.send(command))).Item
   }
 

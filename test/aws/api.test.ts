@@ -1,8 +1,14 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { ScanCommand } from '@aws-sdk/client-dynamodb'
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
 import { jest } from '@jest/globals'
 import { signToken } from '../../core/aws-token.ts'
+import { bundle } from '../../infra/bundle.ts'
 import { ApiHistory } from '../contract/api-history.ts'
 import { replay } from '../golden/replay.ts'
 import { describeWith } from '../requires.ts'
@@ -24,6 +30,20 @@ const NODE = 'i-0123456789abcdef0'
 const DIFFERENT: Readonly<Record<string, string>> = {
   'auth/self': 'an AWS principal has a uid and says in its extra fields which one it is'
 }
+
+/** What Lambda's runtime gives a function that streams; prints the answer's head, then each line when it comes. */
+const STREAM_PROBE = `
+import { Writable } from 'node:stream'
+const print = (value) => process.stdout.write(JSON.stringify(value) + '\\n')
+globalThis.awslambda = {
+  streamifyResponse: (handler) => handler,
+  HttpResponseStream: { from: (stream, head) => { print({ head }); return stream } }
+}
+const { handler } = await import(process.argv[1])
+const sink = new Writable({ write(chunk, _, done) { for (const line of String(chunk).split('\\n')) if (line !== '') print({ line: JSON.parse(line) }); done() } })
+const event = { httpMethod: 'GET', path: '/api/v1/namespaces/default/configmaps', headers: { Authorization: 'Bearer ' + process.env.PROBE_TOKEN }, queryStringParameters: JSON.parse(process.env.PROBE_QUERY), requestContext: { stage: 'prod' }, body: null, isBase64Encoded: false }
+await handler(event, sink, { getRemainingTimeInMillis: () => 30000 })
+`
 
 describeWith(lacksForEmulator('ministack'), 'the API as a function', () => {
   let emulator: Emulator
@@ -175,6 +195,37 @@ describeWith(lacksForEmulator('ministack'), 'the API as a function', () => {
     }
     expect(seen).toEqual(['ADDED w1', 'ADDED w2', 'ADDED w3'])
   })
+
+  test('streams where the integration can: the bundled function, in a process as Lambda runs it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'wherry-bundle-'))
+    const path = '/api/v1/namespaces/default/configmaps'
+    try {
+      const { entryBytes } = await bundle(join(import.meta.dirname, '..', '..', 'lambdas', 'api', 'handler.ts'), folder)
+      expect(entryBytes).toBeLessThan(1_500_000)
+      const { metadata } = (await ask('GET', path)).json()
+      const query = { watch: 'true', resourceVersion: metadata.resourceVersion, timeoutSeconds: '20' }
+      const env = { ...process.env, WHERRY_STREAMING: 'true', PROBE_TOKEN: token, PROBE_QUERY: JSON.stringify(query) }
+      const args = ['--input-type=module', '-e', STREAM_PROBE, join(folder, 'index.mjs')]
+      const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+      const printed: {
+        head?: { statusCode: number }
+        line?: { type: string; object: { metadata: { name: string } } }
+      }[] = []
+      for await (const text of createInterface(child.stdout)) {
+        printed.push(JSON.parse(text))
+        // Each comes before the next thing happens: nothing is held back.
+        if (printed.length > 3) break
+        const name = `stream-${printed.length}`
+        await ask('POST', path, { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name } })
+      }
+      child.kill()
+      expect(printed[0]?.head?.statusCode).toBe(200)
+      const seen = printed.slice(1).map(({ line }) => `${line?.type} ${line?.object.metadata.name}`)
+      expect(seen).toEqual(['ADDED stream-1', 'ADDED stream-2', 'ADDED stream-3'])
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }, 60_000)
 
   test('matches the recorded exchanges that the embedded cluster matches, but for those named above', async () => {
     const embedded = await serveApi()

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { Kind } from '../../../core/kinds/kind.ts'
+import { row } from '../../../core/kinds/row.ts'
 import type { KubeObject } from '../../../core/object.ts'
 import type { Store } from '../../../store/store.ts'
 import {
@@ -615,4 +616,29 @@ describe('RBAC escalation', () => {
   test('system:masters grants anything', async () => {
     expect((await refusal(kinds.roles, { object: roleOf(readSecrets), user: admin })).message).toBe('admitted')
   })
+})
+
+test.each([
+  ['a binding without a target', kinds.pods, { subresource: 'binding', name: 'p', object: named('p') }],
+  ['a pod without a spec', kinds.pods, { object: named('p') }],
+  ['a service without a spec', kinds.services, { object: named('s') }],
+  [
+    'a request for a certificate without a spec',
+    row('certificates.k8s.io/v1', 'certificatesigningrequests'),
+    { object: named('c') }
+  ],
+  ['a deployment without a spec', row('apps/v1', 'deployments'), { object: named('d') }],
+  ['a cron job without a spec', row('batch/v1', 'cronjobs'), { object: named('c') }],
+  ['a claim without a spec', row('v1', 'persistentvolumeclaims'), { object: named('c') }],
+  ['an ingress without a spec', row('networking.k8s.io/v1', 'ingresses'), { object: named('i') }]
+])('%s is left to validation', async (_what, kind, given) => {
+  await put(store, 'namespaces', {
+    metadata: { name: 'ns', labels: { 'pod-security.kubernetes.io/warn': 'restricted' } },
+    status: { phase: 'Active' }
+  })
+  const request = admission({ store, ports, kind, ...given })
+  const plugins = admissionPlugins({ ...DEFAULT_ADDRESSES, authorizer, store, ports, kinds: () => [] })
+  for (const plugin of plugins) await plugin.mutate?.(request)
+  for (const plugin of plugins) await plugin.complete?.(request)
+  expect(request.object?.metadata.name).toBe(given.object.metadata.name)
 })

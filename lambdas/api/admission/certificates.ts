@@ -16,7 +16,8 @@ export function certificateAdmission(authorizer: RbacAuthorizer): AdmissionPlugi
     async complete(request) {
       const { kind, operation, subresource, object, user } = request
       if (kind.group !== GROUP || operation !== 'CREATE' || subresource !== undefined || object === undefined) return
-      const { spec } = object as unknown as CertificateSigningRequest
+      const { spec } = object as unknown as Partial<CertificateSigningRequest>
+      if (spec === undefined) return
       spec.username = user.username
       if (user.uid === undefined || user.uid === '') delete spec.uid
       else spec.uid = user.uid

@@ -25,6 +25,7 @@ export const podTopologyLabels: AdmissionPlugin = {
 function nodeOf({ subresource, object }: AdmissionRequest): string | undefined {
   if (subresource === undefined) return (object as unknown as Pod).spec?.nodeName
   if (subresource !== 'binding') return undefined
+  // The binding is checked later, and may lack anything.
   const { target } = object as unknown as Partial<Binding>
   return target?.kind === 'Node' ? target.name : undefined
 }
