@@ -1,5 +1,6 @@
 /** One function's code as Lambda loads it. */
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
@@ -36,8 +37,10 @@ export async function bundle(entry: string, outDir: string): Promise<Bundle> {
     mainFields: ['module', 'main'],
     // The addon of LMDB is the one-machine cluster's; none of the functions opens it.
     external: ['lmdb'],
-    plugins: [compactJson, lambdaCredentials, noBrowser],
+    plugins: [compactJson, lambdaCredentials, noBrowser, reflectFirst],
     banner: { js: REQUIRE },
+    // X.509's library wants it first, and esbuild keeps no order among what several files of a split bundle share.
+    inject: [createRequire(import.meta.url).resolve('reflect-metadata')],
     legalComments: 'none',
     metafile: true,
     logLevel: 'error'
@@ -99,4 +102,17 @@ async function folderBytes(folder: string): Promise<number> {
   const files = names.filter((entry) => entry.isFile())
   const sizes = await Promise.all(files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size))
   return sizes.reduce((sum, size) => sum + size, 0)
+}
+
+/**
+ * tsyringe (of @peculiar/x509) looks for the reflect polyfill as it is loaded. The polyfill is CommonJS, which a bundle
+ * runs where it is imported: after all ES modules that are imported beside it. So tsyringe imports it itself.
+ */
+const reflectFirst: Plugin = {
+  name: 'reflect-first',
+  setup: (builder) => {
+    builder.onLoad({ filter: /tsyringe[\\/]dist[\\/].*[\\/]index\.js$/ }, async ({ path }) => {
+      return { contents: `import 'reflect-metadata'\n${await readFile(path, 'utf8')}`, loader: 'js' }
+    })
+  }
 }
