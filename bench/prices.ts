@@ -1,6 +1,6 @@
 /**
- * Table: AWS' prices in us-east-1, in dollars, as of 2026 (/work/shared/facts/aws.md in the project's notes; CloudWatch
- * and storage: AWS' price pages). `free`: a month's allowance that does not end after the first year.
+ * Table: AWS' prices in us-east-1, in dollars, as of 2026 (the facts that the design was made from; CloudWatch and
+ * storage: AWS' price pages). `free`: a month's allowance that does not end after the first year.
  */
 export interface Price {
   readonly what: string

@@ -46,6 +46,8 @@ test('a queue tells what was added, tried again and run', async () => {
     name: 'q',
     ports: systemPorts(silentLog),
     workers: 1,
+    // What failed is not tried again while the test looks.
+    backoff: { baseMs: 600_000, maxMs: 600_000 },
     meter: loopMeter(metrics, 'q'),
     run: async () => {
       if (failures-- > 0) throw new Error('once')

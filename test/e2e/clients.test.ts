@@ -3,13 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Method, UserInfo } from '../../core/http.ts'
+import schemas from '../../core/kinds/schemas.json' with { type: 'json' }
 import { kindTable } from '../../core/kinds/table.ts'
+import { protobufOf } from '../../lambdas/api/protobuf-encode.ts'
 import { MemoryBackend } from '../../store/backends/memory.ts'
 import { Store } from '../../store/store.ts'
 import { ClientProgram, type Seen } from '../clients/client-program.ts'
 import { type CutProxy, cutProxy } from '../clients/cut-proxy.ts'
 import { buildGo, lacksGo } from '../clients/go.ts'
 import { describeWith } from '../requires.ts'
+import { sampleOf } from '../schema-sample.ts'
 import { type ServedApi, serveApi } from '../served-api.ts'
 import { eventually, execute } from './cluster.ts'
 
@@ -162,6 +165,23 @@ async function emptied(): Promise<void> {
   }
 }
 
+/** Objects of every kind with every field set, in both forms. */
+function bodies(): string {
+  type Gvk = { group: string; version: string; kind: string }
+  const all = schemas as unknown as Record<string, { 'x-kubernetes-group-version-kind'?: Gvk[] }>
+  const lines = Object.entries(all).flatMap(([name, schema]) => {
+    const [gvk] = schema['x-kubernetes-group-version-kind'] ?? []
+    // Not one kind, but one of each group.
+    if (gvk === undefined || /\.(WatchEvent|DeleteOptions)$/.test(name)) return []
+    const apiVersion = gvk.group === '' ? gvk.version : `${gvk.group}/${gvk.version}`
+    const json = { ...(sampleOf(name, 1) as object), apiVersion, kind: gvk.kind }
+    const protobuf = protobufOf({ value: json, bytes: () => new Uint8Array() })
+    return protobuf === undefined ? [] : [JSON.stringify({ json, protobuf: Buffer.from(protobuf).toString('base64') })]
+  })
+  expect(lines.length).toBeGreaterThan(130)
+  return `${lines.join('\n')}\n`
+}
+
 test('an informer of client-node misses no change of 1,000 objects', async () => {
   await emptied()
   const program = new ClientProgram(process.execPath, ['--no-warnings', CLIENT_NODE, kubeconfig])
@@ -198,7 +218,8 @@ describeWith(lacksGo(), "client-go's clients", () => {
 
   test('objects, lists, failures and watches are the same in protobuf and in JSON', async () => {
     const path = buildGo('typed')
-    const { code, stdout, stderr } = await execute(path, ['-kubeconfig', kubeconfig], { timeoutMs: 120_000 })
+    const how = { input: bodies(), timeoutMs: 120_000 }
+    const { code, stdout, stderr } = await execute(path, ['-kubeconfig', kubeconfig], how)
     rmSync(dirname(path), { recursive: true })
     expect(`${stdout}${code === 0 ? '' : stderr}`).toMatch(/^compared \d+ bodies\n$/)
   }, 900_000)
