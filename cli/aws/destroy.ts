@@ -9,6 +9,7 @@ import {
   deleteQueues,
   deleteStack,
   stopLaunching,
+  stopTasks,
   terminateInstances
 } from './leftovers.ts'
 import { readLocal, stopLocal } from './local.ts'
@@ -50,6 +51,7 @@ async function destroyIn(session: Session, name: string, progress: Progress): Pr
   const { account, region } = session
   await progress.step('functions stop launching nodes', async () => await stopLaunching(session, stack))
   await progress.step('instances', async () => await terminateInstances(session, name))
+  await progress.step('tasks', async () => await stopTasks(session, stack))
   await progress.step(`stack ${stack}`, async () => await deleteStack(session, stack))
   await progress.step('queues of nodes', async () => await deleteQueues(session, `${stack}-node-`))
   await progress.step('keys and parameters', async () => await deleteParameters(session, `/wherry/${name}/`))

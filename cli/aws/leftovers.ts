@@ -12,6 +12,16 @@ import {
   TerminateInstancesCommand,
   waitUntilInstanceTerminated
 } from '@aws-sdk/client-ec2'
+import {
+  ClusterNotFoundException,
+  DeregisterTaskDefinitionCommand,
+  ECSClient,
+  ListTaskDefinitionFamiliesCommand,
+  ListTaskDefinitionsCommand,
+  ListTasksCommand,
+  StopTaskCommand,
+  waitUntilTasksStopped
+} from '@aws-sdk/client-ecs'
 import { LambdaClient, PutFunctionConcurrencyCommand, ResourceNotFoundException } from '@aws-sdk/client-lambda'
 import { DeleteObjectsCommand, ListObjectsV2Command, NoSuchBucket, S3Client } from '@aws-sdk/client-s3'
 import { DeleteQueueCommand, ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs'
@@ -61,6 +71,32 @@ export async function terminateInstances(session: Session, cluster: string): Pro
     await waitUntilInstanceTerminated(wait, { InstanceIds: ids })
   }
   ec2.destroy()
+}
+
+/** Fargate's: tasks of the ECS cluster of that name, and the definitions whose names begin with it. */
+export async function stopTasks(session: Session, name: string): Promise<void> {
+  const ecs = new ECSClient(session.client)
+  const { taskArns = [] } = await ecs
+    .send(new ListTasksCommand({ cluster: name, desiredStatus: 'RUNNING' }))
+    .catch((error: unknown) => {
+      if (error instanceof ClusterNotFoundException) return { taskArns: [] }
+      throw error
+    })
+  for (const task of taskArns) await ecs.send(new StopTaskCommand({ cluster: name, task }))
+  if (taskArns.length > 0) {
+    const wait = { client: ecs, maxWaitTime: LONGEST_TERMINATE, minDelay: 2, maxDelay: 15 }
+    await waitUntilTasksStopped(wait, { cluster: name, tasks: taskArns })
+  }
+  const prefix = { familyPrefix: `${name}-`, status: 'ACTIVE' as const }
+  const { families = [] } = await ecs.send(new ListTaskDefinitionFamiliesCommand(prefix))
+  for (const familyPrefix of families) {
+    const { taskDefinitionArns = [] } = await ecs.send(
+      new ListTaskDefinitionsCommand({ familyPrefix, status: 'ACTIVE' })
+    )
+    for (const taskDefinition of taskDefinitionArns)
+      await ecs.send(new DeregisterTaskDefinitionCommand({ taskDefinition }))
+  }
+  ecs.destroy()
 }
 
 export async function deleteStack(session: Session, name: string): Promise<void> {

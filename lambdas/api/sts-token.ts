@@ -73,8 +73,10 @@ export function stsRequestOf(token: string, { cluster, emulator, now }: StsRules
   // What the URL says of its own end does not bind STS, which takes it for a quarter of an hour.
   const expires = signedAt + TOKEN_LIFE_MS
   if (signedAt > now + SKEW_MS || expires <= now) return undefined
-  const base = emulator === undefined ? url.origin : new URL(emulator).origin
-  return { url: `${base}/${url.search}`, headers: { [CLUSTER_HEADER]: cluster, accept: 'application/json' }, expires }
+  const headers = { [CLUSTER_HEADER]: cluster, accept: 'application/json' }
+  if (emulator === undefined) return { url: `${url.origin}/${url.search}`, headers, expires }
+  // What was signed is the name that the signer has for STS.
+  return { url: `${new URL(emulator).origin}/${url.search}`, headers: { ...headers, host: url.host }, expires }
 }
 
 /** STS' answer, JSON or XML; undefined where it is none. */

@@ -166,9 +166,26 @@ describeWith(lacksForEmulator('ministack'), 'the API as a function', () => {
     sqs.destroy()
   })
 
+  /** One that anybody may take, as an instance takes its own. */
+  async function createRole(RoleName: string): Promise<void> {
+    const { CloudFormationClient, CreateStackCommand, waitUntilStackCreateComplete } = await import(
+      '@aws-sdk/client-cloudformation'
+    )
+    const client = new CloudFormationClient({ endpoint: emulator.endpoint, region: REGION, credentials: KEYS })
+    const trust = { Effect: 'Allow', Principal: { AWS: '*' }, Action: 'sts:AssumeRole' }
+    const AssumeRolePolicyDocument = { Version: '2012-10-17', Statement: [trust] }
+    const Role = { Type: 'AWS::IAM::Role', Properties: { RoleName, AssumeRolePolicyDocument } }
+    const TemplateBody = JSON.stringify({ Resources: { Role } })
+    const StackName = `${RoleName}-role`
+    await client.send(new CreateStackCommand({ StackName, TemplateBody, Capabilities: ['CAPABILITY_NAMED_IAM'] }))
+    await waitUntilStackCreateComplete({ client, maxWaitTime: 30, minDelay: 1 }, { StackName })
+    client.destroy()
+  }
+
   /** What an instance with the node's role signs. */
   async function nodeToken(): Promise<string> {
     const { AssumeRoleCommand, STSClient } = await import('@aws-sdk/client-sts')
+    await createRole('wherry-dev-node')
     const sts = new STSClient({ endpoint: emulator.endpoint, region: REGION, credentials: KEYS })
     const role = { RoleArn: process.env.WHERRY_NODE_ROLE_ARN, RoleSessionName: NODE }
     const { Credentials } = await sts.send(new AssumeRoleCommand(role))

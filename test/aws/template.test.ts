@@ -60,7 +60,13 @@ let whole: Template
 let other: Template
 
 beforeAll(async () => {
-  const context = { name: 'other', emulated: 'true', endpoint: 'https://127.0.0.1:1/prod', nodes: { zones: 3 } }
+  const context = {
+    name: 'other',
+    emulated: 'true',
+    endpoint: 'https://127.0.0.1:1/prod',
+    fargate: 'true',
+    nodes: { zones: 3 }
+  }
   ;[whole, other] = await Promise.all([synthesize(), synthesize(context)])
 }, 120_000)
 
@@ -81,8 +87,8 @@ describe('rights', () => {
   }
 
   /** What roles may do. A resource's own policy, a queue's or a role's trust, says who may come. */
-  function grants(): Grant[] {
-    return Object.entries(whole.Resources).flatMap(([id, { Type, Properties, Metadata }]) => {
+  function grants(template = whole): Grant[] {
+    return Object.entries(template.Resources).flatMap(([id, { Type, Properties, Metadata }]) => {
       const inline = list(Properties.Policies ?? []).map((one) => one.PolicyDocument)
       const documents = [
         ...(/::(Managed)?Policy$/.test(Type) && Type.includes('::IAM::') ? [Properties.PolicyDocument] : []),
@@ -94,7 +100,7 @@ describe('rights', () => {
   }
 
   test('with a wildcard have a reason beside it', () => {
-    const unexplained = grants().flatMap(({ id, statement, reasons }) => {
+    const unexplained = [...grants(), ...grants(other)].flatMap(({ id, statement, reasons }) => {
       const wild = [...list(statement.Action), ...list(statement.Resource)].some((one) =>
         JSON.stringify(one).includes('*')
       )
@@ -240,6 +246,15 @@ test('the context chooses zones; names and tags are the cluster’s own', () => 
   expect([all(whole, 'AWS::EC2::Subnet').length, all(other, 'AWS::EC2::Subnet').length]).toEqual([2, 3])
   expect(JSON.stringify(other)).not.toMatch(/wherry-main|wherry\/main/)
   expect(properties(other, 'AWS::DynamoDB::Table')[0]?.Tags).toEqual([{ Key: 'wherry.dev/cluster', Value: 'other' }])
+})
+
+test('Fargate is there where it is wanted: a cluster without a cost, and rights bound to it', () => {
+  expect(all(whole, 'AWS::ECS::Cluster')).toEqual([])
+  expect(properties(other, 'AWS::ECS::Cluster').map((one) => one.ClusterName)).toEqual(['wherry-other'])
+  const { Variables } =
+    properties(other, 'AWS::Lambda::Function').find((one) => one.FunctionName.endsWith('-reconciler'))?.Environment ??
+    {}
+  expect(JSON.stringify(Variables.WHERRY_FARGATE)).toContain('publicIp')
 })
 
 test('without nodes there is no network, and nobody may launch', async () => {
