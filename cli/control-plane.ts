@@ -1,6 +1,6 @@
 import type { Client } from '../core/client.ts'
 import { createEventRecorder } from '../core/events.ts'
-import { kindTable } from '../core/kinds/table.ts'
+import { indexesOf } from '../core/kinds/table.ts'
 import { Metrics } from '../core/metrics.ts'
 import type { Ports } from '../core/ports.ts'
 import type { AddressOptions } from '../lambdas/api/addresses.ts'
@@ -53,7 +53,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const host = hostAddress()
   const hosts = [cluster.nodeName, host, kubernetesAddress(addresses)]
   const [backend, keys] = await Promise.all([openStore(paths, ports), openKeys(paths, { hosts, ports })])
-  const store = new Store({ backend, ports, indexes: (resource) => kindTable.findByStorage(resource)?.rules.indexes })
+  const store = new Store({ backend, ports, indexes: indexesOf })
   const endpoint = { address: host, port: cluster.port }
   await bootstrap({ store, ports, addresses, endpoint }).catch(async (error: unknown) => {
     await store.close().catch(() => {})
@@ -106,14 +106,17 @@ interface Controllers {
 
 function startControllers(parts: { api: Api; store: Store; keys: Keys; ports: Ports; metrics: Metrics }): Controllers {
   const { api, store, keys, ports, metrics } = parts
-  const served = kindTable.all.filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
+  const served = async () => {
+    const kinds = (await api.kinds()).filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
+    return kinds as readonly ServedKind[]
+  }
   const reconciler = startReconciler({
     clients: (name) => controllerClient(api, name),
     reader: clientOf(api, 'system:kube-controller-manager'),
     feed: (listener) => store.onChange(listener),
     ports,
     metrics,
-    config: { caCertificate: keys.authority, signer: keys.signer, kinds: () => served as readonly ServedKind[] }
+    config: { caCertificate: keys.authority, signer: keys.signer, kinds: served }
   })
   const schedulerClient = clientOf(api, 'system:kube-scheduler')
   const scheduler = startScheduler({

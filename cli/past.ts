@@ -1,4 +1,4 @@
-/** `history`, `diff`, `undo` and `get --at`: what the API tells of the past (docs/adr/0010-history.md). */
+/** `history`, `diff`, `undo` and `get --at`: what the API tells of the past (docs/adr/0012-history.md). */
 import { isReason } from '../core/errors.ts'
 import type { FieldChange } from '../core/field-changes.ts'
 import type { Send } from '../core/http.ts'

@@ -57,7 +57,7 @@ export function internal(field: string, detail: string): FieldError {
 
 /** `most`: bytes. */
 export function tooLong(field: string, most: number): FieldError {
-  return { type: 'FieldValueTooLong', field, detail: `may not be more than ${most} bytes` }
+  return { type: 'FieldValueTooLong', field, detail: `may not be more than ${most} byte${most === 1 ? '' : 's'}` }
 }
 
 export function tooMany(field: string, count: number, most: number): FieldError {

@@ -2,7 +2,7 @@
 import { duplicateKeys } from './duplicate-keys.ts'
 import { ApiError } from './errors.ts'
 import { goQuote } from './go-text.ts'
-import type { Kind } from './kinds/kind.ts'
+import type { CustomKind, Kind } from './kinds/kind.ts'
 import type { KubeObject } from './object.ts'
 import { decodeSchema, newState } from './schema-decode.ts'
 
@@ -16,7 +16,7 @@ export interface Decoded {
   readonly warnings: readonly string[]
 }
 
-export type DecodedKind = Pick<Kind, 'kind' | 'version' | 'schema'>
+export type DecodedKind = Pick<Kind, 'kind' | 'version' | 'schema' | 'custom'>
 
 interface How {
   readonly mode: FieldValidation
@@ -46,6 +46,7 @@ export function decode(kind: DecodedKind, value: unknown, how: FieldValidation |
 }
 
 function decodeObject(kind: DecodedKind, value: unknown): { object: KubeObject; unknown: readonly string[] } {
+  if (kind.custom !== undefined) return decodeCustom(kind, kind.custom, value)
   if (kind.schema === '') return { object: { metadata: {}, ...(value as object) }, unknown: [] }
   const state = newState()
   try {
@@ -59,6 +60,15 @@ function decodeObject(kind: DecodedKind, value: unknown): { object: KubeObject; 
       },
       unknown: state.unknown
     }
+  } catch (error) {
+    if (error instanceof ApiError) throw cannotHandle(kind, error.message)
+    throw error
+  }
+}
+
+function decodeCustom(kind: DecodedKind, custom: CustomKind, value: unknown): ReturnType<CustomKind['decode']> {
+  try {
+    return custom.decode(value)
   } catch (error) {
     if (error instanceof ApiError) throw cannotHandle(kind, error.message)
     throw error

@@ -1,7 +1,7 @@
 /** For tests: an API server in this process on a memory store, where everybody may do everything. */
 import type { ApiRequest, ApiResponse, Method, UserInfo } from '../core/http.ts'
 import type { Kind } from '../core/kinds/kind.ts'
-import { kindTable } from '../core/kinds/table.ts'
+import { indexesOf, kindTable } from '../core/kinds/table.ts'
 import type { KubeObject } from '../core/object.ts'
 import type { Log, Ports } from '../core/ports.ts'
 import { silentLog, systemPorts } from '../core/system-ports.ts'
@@ -41,7 +41,11 @@ export interface Answer {
 
 export function createTestStore(ports: Ports, kinds: readonly Kind[] = kindTable.all): Store {
   const indexes = new Map(kinds.map((kind) => [kind.storage, kind.rules.indexes]))
-  return new Store({ backend: new MemoryBackend(), ports, indexes: (resource) => indexes.get(resource) })
+  return new Store({
+    backend: new MemoryBackend(),
+    ports,
+    indexes: (resource) => indexes.get(resource) ?? indexesOf(resource)
+  })
 }
 
 /** With the namespace "default" already there. `options` override anything. */

@@ -41,7 +41,7 @@ export interface CelSchema {
 
 export interface Declared {
   readonly type: Type
-  /** The most elements or characters that a request of the largest size could hold. */
+  /** The most elements or characters that a request of the largest size could hold; 0 for what has none. */
   readonly maxElements: number
   /** Bytes of its shortest JSON. */
   readonly minSize: number
@@ -79,11 +79,11 @@ export function declare(schema: CelSchema, root: boolean, name = 'object'): Decl
     case 'string':
       return declareText(schema)
     case 'boolean':
-      return leaf(BOOL, 1, 4)
+      return leaf(BOOL, 0, 4)
     case 'number':
-      return leaf(DOUBLE, 1, 1)
+      return leaf(DOUBLE, 0, 1)
     case 'integer':
-      return leaf(INT, 1, 1)
+      return leaf(INT, 0, 1)
     default:
       return undefined
   }
@@ -138,8 +138,8 @@ function declareObject(schema: CelSchema, name: string): Declared | undefined {
     if (schema.required?.includes(key) === true && property.default === undefined)
       minSize += Buffer.byteLength(key) + field.minSize + 4
   }
-  const type = structOf(name, (field) => fields.get(field)?.type)
-  return { ...leaf(type, MAX_REQUEST_BYTES, minSize), fields }
+  const type = structOf(name, (field) => fieldNamed(fields, field)?.type)
+  return { ...leaf(type, 0, minSize), fields }
 }
 
 function declareText(schema: CelSchema): Declared {
@@ -166,7 +166,7 @@ export function sizeAt(root: Declared, path: readonly string[]): Range | undefin
   let at: Declared | undefined = root
   for (const step of path.slice(1)) {
     if (step === '@keys') return at.type.kind === 'map' ? { min: 0n, max: BigInt(LONGEST_TEXT) } : undefined
-    at = step === '@items' || step === '@values' ? at.element : at.fields?.get(step)
+    at = step === '@items' || step === '@values' ? at.element : at.fields && fieldNamed(at.fields, step)
     if (at === undefined) return undefined
   }
   return { min: 0n, max: BigInt(at.maxElements) }
@@ -189,6 +189,11 @@ export function escapeName(name: string): string | undefined {
   if (!/^[A-Za-z_./-][\w./-]*$/.test(name)) return undefined
   if (RESERVED.has(name)) return `__${name}__`
   return name.replace(/__|[-./]/g, (found) => ESCAPED[found] ?? found)
+}
+
+/** Words that are reserved are understood as fields also without being escaped. */
+function fieldNamed<T>(fields: ReadonlyMap<string, T>, name: string): T | undefined {
+  return fields.get(name) ?? (RESERVED.has(name) ? fields.get(`__${name}__`) : undefined)
 }
 
 const UNESCAPED: Readonly<Record<string, string>> = { underscores: '__', dot: '.', dash: '-', slash: '/' }
@@ -282,7 +287,7 @@ class JsonMap implements MapValue {
     const json = Object.hasOwn(this.json, name) ? this.json[name] : undefined
     if (json === undefined) return undefined
     if (fields === undefined) return toValue(json, element)
-    const field = fields.get(key)
+    const field = fieldNamed(fields, key)
     return field === undefined ? undefined : toValue(json, field)
   }
 }

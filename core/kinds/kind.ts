@@ -1,5 +1,7 @@
 import type { FieldError } from '../errors.ts'
+import type { Type } from '../merge/types.ts'
 import type { KubeObject } from '../object.ts'
+import type { WebhookConversion } from './types.ts'
 
 /** A cell of a printed table: what `kubectl get` shows. */
 export type Cell = string | number | boolean | null
@@ -58,8 +60,12 @@ export interface Rules {
   readonly anyFinalizer?: boolean
   /** Which names are allowed; the default is a DNS-1123 subdomain. */
   readonly name?: 'subdomain' | 'label' | 'label1035' | 'path' | 'ip'
-  /** Whether metadata.generation counts the changes of everything but metadata and status. */
-  readonly generation?: boolean
+  /** Whether metadata.generation counts the changes of everything but metadata and status; or but metadata only. */
+  readonly generation?: boolean | 'with status'
+  /** Loads what the other rules need and nothing else does. Awaited before each write. */
+  readonly load?: () => Promise<unknown>
+  /** What the first request to delete an object does to it, beyond its marks. */
+  readonly prepareDelete?: (object: KubeObject, context: RuleContext) => void
   /** Deletion waits for somebody to confirm it: pods on a node. Seconds; 0 deletes at once. */
   readonly gracePeriod?: (object: KubeObject) => number
   /** Field selectors beyond metadata.name and metadata.namespace. A missing value is ''. */
@@ -86,6 +92,29 @@ export interface ScalePaths {
   readonly statusReplicas: readonly string[]
   /** The selector of status.selector, as a LabelSelector or as text. */
   readonly selector: (object: KubeObject) => string
+  /** Why the object has no scale at all; undefined: it has one. */
+  readonly missing?: (object: KubeObject) => string | undefined
+}
+
+/** What a kind has because a CustomResourceDefinition made it. */
+export interface CustomKind {
+  /** The definition's name. */
+  readonly definition: string
+  /** Of "stable.example.com/v1": "v1". */
+  readonly storageVersion: string
+  readonly isStorage: boolean
+  /** As the definition has it (JSONSchemaProps). */
+  readonly schema: object
+  /** Reads JSON as an object of the kind. Throws BadRequest with the bare text of what is wrong. */
+  readonly decode: (value: unknown) => { readonly object: KubeObject; readonly unknown: readonly string[] }
+  /** How structured merging sees it. */
+  readonly type: () => Type
+  /** The definition is being deleted: nothing new comes. */
+  readonly terminating: boolean
+  /** What everybody is told who asks for this version. */
+  readonly deprecation?: string
+  /** Who converts between versions; absent: only their names change. */
+  readonly webhook?: WebhookConversion
 }
 
 /** One resource of the API. A newcomer adds a kind as one of these rows, and only so. */
@@ -110,6 +139,8 @@ export interface Kind {
   readonly rules: Rules
   /** Absent: objects are stored as they are served. */
   readonly convert?: Conversion
+  /** Set where a CustomResourceDefinition made it. */
+  readonly custom?: CustomKind
   /** Wherry's own bookkeeping: served to those who may read it, never listed in discovery. */
   readonly hidden?: boolean
 }

@@ -9,6 +9,7 @@ import { coordinationKinds } from './coordination.ts'
 import { cronJobKinds } from './cron-jobs.ts'
 import { csiKinds } from './csi.ts'
 import { daemonSetKinds } from './daemon-sets.ts'
+import { definitionKinds } from './definitions.ts'
 import { deviceKinds } from './devices.ts'
 import { discoveryKinds } from './discovery.ts'
 import { disruptionKinds } from './disruption.ts'
@@ -17,7 +18,7 @@ import { flowControlKinds } from './flow-control.ts'
 import { ingressKinds } from './ingresses.ts'
 import { internalKinds } from './internal.ts'
 import { jobKinds } from './jobs.ts'
-import type { Kind } from './kind.ts'
+import type { Kind, Rules } from './kind.ts'
 import { limitRangeKinds } from './limit-ranges.ts'
 import { modernEventKinds } from './modern-events.ts'
 import { networkPolicyKinds } from './network-policies.ts'
@@ -29,6 +30,7 @@ import { rbacKinds } from './rbac.ts'
 import { replicationControllerKinds } from './replication-controllers.ts'
 import { quotaKinds } from './resource-quotas.ts'
 import { revisionKinds } from './revisions.ts'
+import { OWNER_INDEXES } from './row.ts'
 import { runtimeClassKinds } from './runtime-classes.ts'
 import { schedulingKinds } from './scheduling.ts'
 import { serviceNetworkKinds } from './service-networks.ts'
@@ -91,7 +93,7 @@ export function createKindTable(rows: readonly Kind[]): KindTable {
   const byResource = index(all, ({ group, version, resource }) => `${group}/${version}/${resource}`)
   const byKind = index(all, ({ group, version, kind }) => `${group}/${version}/${kind}`)
   const kept = all.filter(({ convert }) => convert === undefined)
-  const byStorage = index(kept, ({ storage }) => storage)
+  const byStorage = index([...kept, ...all], ({ storage }) => storage)
   const byVersion = Map.groupBy(all, ({ group, version }) => (group === '' ? version : `${group}/${version}`))
   const visible = all.filter(({ hidden }) => hidden !== true)
   const groups = [...Map.groupBy(visible, ({ group }) => group)].map(([name, kinds]) => {
@@ -137,6 +139,13 @@ function rank(version: string): number {
   return level * 1e6 + Number(major) * 1e3 + Number(minor)
 }
 
+/** What the store keeps of a resource beside its objects; those of custom resources need not be known to be asked. */
+export function indexesOf(storage: string): Rules['indexes'] {
+  const known = kindTable.findByStorage(storage)
+  if (known !== undefined) return known.rules.indexes
+  return storage.includes('/') ? OWNER_INDEXES : undefined
+}
+
 /** Every built-in kind. A newcomer adds a row to one of these lists, and only so. */
 export const kindTable: KindTable = createKindTable([
   ...accountKinds,
@@ -172,6 +181,7 @@ export const kindTable: KindTable = createKindTable([
   ...admissionPolicyKinds,
   ...selfDescribingKinds,
   ...certificateKinds,
+  ...definitionKinds,
   ...deviceKinds,
   ...flowControlKinds,
   ...modernEventKinds,

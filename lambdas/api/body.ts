@@ -1,9 +1,11 @@
 /** The body of a request: its media type, its JSON or YAML, and whether it is of the kind that the path wants. */
 import type { Tags } from 'yaml'
 import { ApiError } from '../../core/errors.ts'
+import { invalid, invalidError } from '../../core/field-errors.ts'
 import { JsonError, jsonKind, parseJson, tooDeep } from '../../core/go-json.ts'
 import { goQuote } from '../../core/go-text.ts'
 import type { ApiRequest } from '../../core/http.ts'
+import { isObject } from '../../core/json.ts'
 import { apiVersionOf } from '../../core/kinds/kind.ts'
 import resources from '../../core/kinds/resources.json' with { type: 'json' }
 import { badRequest } from './failures.ts'
@@ -13,6 +15,8 @@ export interface Wanted {
   readonly group: string
   readonly version: string
   readonly kind: string
+  /** What a definition says of it. */
+  readonly custom?: object | undefined
 }
 
 /** May be read again, when a conflict makes a write start anew. What is read is never changed: decoding copies it. */
@@ -164,7 +168,8 @@ const FORMER =
 export function wrongKind(object: Record<string, unknown>, wanted: Wanted): ApiError {
   const { kind = '', apiVersion = '' } = object as { kind?: string; apiVersion?: string }
   const [group = '', version = ''] = apiVersion.includes('/') ? apiVersion.split('/', 2) : ['', apiVersion]
-  if (kind === wanted.kind && FORMER.test(apiVersion)) {
+  if (wanted.custom !== undefined && apiVersion === apiVersionOf(wanted)) return mustBe(wanted, object)
+  if (wanted.custom !== undefined || (kind === wanted.kind && FORMER.test(apiVersion))) {
     return badRequest(
       `the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(wanted)})`
     )
@@ -174,6 +179,11 @@ export function wrongKind(object: Record<string, unknown>, wanted: Wanted): ApiE
     ? `converting (${version}.${kind}) to (${internal}.${wanted.kind}): unknown conversion`
     : notRegistered(kind, apiVersion)
   return cannotHandle({ kind, version }, wanted, why)
+}
+
+function mustBe({ group, kind: wanted }: Wanted, { kind, metadata }: Record<string, unknown>): ApiError {
+  const { name = '' } = isObject(metadata) ? (metadata as { name?: string }) : {}
+  return invalidError({ group, kind: String(kind) }, String(name), [invalid('kind', kind, `must be ${wanted}`)])
 }
 
 function isRegistered({ group, version, kind }: Wanted): boolean {

@@ -12,7 +12,7 @@ import { jsonAnswer, payloadOf, warningHeader } from './answers.ts'
 import { bodyOf, readObject, type TextBody } from './body.ts'
 import { commitChange } from './commit.ts'
 import { storedKind } from './convert.ts'
-import { alreadyExists, BareError } from './failures.ts'
+import { alreadyExists, BareError, forbiddenFor } from './failures.ts'
 import { entriesOfNew, setEntries, writerOf } from './field-manager.ts'
 import { dropRepeatedOwners, ensureNamespace, fillMetadata, generatedName } from './metadata.ts'
 import { type WriteOptions, writeOptions } from './options.ts'
@@ -20,6 +20,7 @@ import type { ApiContext, ResourceRequest } from './types.ts'
 
 /** How many generated names are tried before the client hears of a collision. */
 const MAX_NAMES = 8
+const TOO_LATE = 'create not allowed while custom resource definition is terminating'
 
 export async function create(at: ResourceRequest, context: ApiContext): Promise<ApiResponse> {
   const { request, kind } = at
@@ -28,8 +29,18 @@ export async function create(at: ResourceRequest, context: ApiContext): Promise<
   const value = readObject(body, kind)
   const { object, warnings } = decode(kind, value, decoding(options, body))
   const repeated = dropRepeatedOwners(object.metadata)
-  const payload = await createObject(at, context, { object, dryRun: options.dryRun })
+  const payload = await warning(at, warnings, createObject(at, context, { object, dryRun: options.dryRun }))
   return jsonAnswer(201, payload, warningHeader([...warnings, ...repeated, ...creationWarnings(kind, payload)]))
+}
+
+/** Who is refused is still told what was odd about the body. */
+export async function warning<T>(at: ResourceRequest, warnings: readonly string[], written: Promise<T>): Promise<T> {
+  try {
+    return await written
+  } catch (error) {
+    for (const text of warnings) at.notes?.warn(text)
+    throw error
+  }
 }
 
 /** What the kind says of its new object. */
@@ -65,6 +76,7 @@ export async function createObject(
   delete metadata.resourceVersion
   kind.rules.defaults?.(object)
   setEntries(object, entries ?? entriesOfNew(kind, object, { sent, writer: writerOf(at, context) }))
+  if (kind.rules.load !== undefined) await kind.rules.load()
   await prepare(at, context, { object, dryRun })
   if (givenVersion !== '' && givenVersion !== '0') {
     throw new BareError('resourceVersion should not be set on objects to be created', 500)
@@ -98,11 +110,12 @@ async function prepare(
 ): Promise<void> {
   const { kind } = at
   const { rules } = kind
+  if (kind.custom?.terminating === true) throw forbiddenFor(kind, object.metadata.name ?? '', TOO_LATE)
   const what = { operation: 'CREATE', name: object.metadata.name, object, old: undefined, dryRun } as const
   await admit('mutate', at, { context, what })
   ensureNamespace(object.metadata, kind.namespaced ? at.namespace : undefined)
   rules.prepareCreate?.(object, ruleContext(context))
-  if (rules.generation === true) object.metadata.generation = 1
+  if (rules.generation !== undefined && rules.generation !== false) object.metadata.generation = 1
   const errors: FieldError[] = validateMetadata(kind, object)
   if (rules.validate !== undefined) errors.push(...rules.validate(object))
   if (rules.validateCreate !== undefined) errors.push(...rules.validateCreate(object))

@@ -11,7 +11,7 @@ import { admit } from './admit.ts'
 import { jsonAnswer, payloadOf, valueAnswer } from './answers.ts'
 import { type Body, bodyOf, isEmpty, notRegistered, readValue } from './body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
-import { sameJson } from './copy.ts'
+import { copyJson, sameJson } from './copy.ts'
 import { badRequest, conflict, notFound } from './failures.ts'
 import { listEntries, listPayload } from './list.ts'
 import { type DeleteSettings, deleteSettings } from './options.ts'
@@ -126,6 +126,13 @@ export function planDeletion(
   { settings, now }: { settings: DeleteSettings; now: number }
 ): Plan {
   if (kind.kind === 'Namespace' && kind.group === '') return planNamespace(kind, old, { settings, now })
+  const first = kind.rules.prepareDelete
+  if (first !== undefined && old.metadata.deletionTimestamp === undefined) {
+    const object = copyJson(old)
+    object.metadata.deletionTimestamp = timestamp(now)
+    first(object, { now, random: () => 0 })
+    return { object, gone: false }
+  }
   const graceful = kind.rules.gracePeriod
   const terminating = old.metadata.deletionTimestamp !== undefined
   if (graceful === undefined) {

@@ -75,14 +75,15 @@ export class Discovery {
   }
 
   /** The version and group in which the store holds the kind's objects. */
-  private storedAs(kind: Kind): Kind {
+  private storedAs(kind: Kind): Pick<Kind, 'group' | 'version' | 'kind'> {
+    if (kind.custom !== undefined) return { ...kind, version: kind.custom.storageVersion }
     return kind.convert === undefined ? kind : (this.kinds.findByStorage(kind.storage) ?? kind)
   }
 
   private resources(group: string, version: string): ApiResponse | undefined {
     const kinds = this.kindsOf(group, version)
     if (kinds.length === 0) {
-      if (this.hasGroup(group)) throw noSuchResource()
+      if (this.kinds.all.some((kind) => kind.group === group && kind.custom === undefined)) throw noSuchResource()
       return undefined
     }
     return valueAnswer(200, {
@@ -154,17 +155,24 @@ export class Discovery {
   }
 }
 
-function plainResource(kind: Kind, stored: Kind) {
+function plainResource(kind: Kind, stored: Pick<Kind, 'group' | 'version' | 'kind'>) {
   return {
     name: kind.resource,
     singularName: kind.singular,
     namespaced: kind.namespaced,
     kind: kind.kind,
-    verbs: kind.verbs,
+    verbs: verbsOf(kind),
     ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
     ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
     ...(isStored(kind) ? { storageVersionHash: storageVersionHash(stored) } : {})
   }
+}
+
+/** Of a definition that is being deleted: nothing new comes. */
+const LAST_VERBS = ['delete', 'deletecollection', 'get', 'list', 'watch']
+
+function verbsOf({ custom, verbs }: Kind): readonly string[] {
+  return custom?.terminating === true ? LAST_VERBS : verbs
 }
 
 function isStored({ verbs }: Kind): boolean {
@@ -172,7 +180,7 @@ function isStored({ verbs }: Kind): boolean {
 }
 
 /** k8s.io/apiserver/pkg/endpoints/discovery.StorageVersionHash. */
-function storageVersionHash({ group, version, kind }: Kind): string {
+function storageVersionHash({ group, version, kind }: Pick<Kind, 'group' | 'version' | 'kind'>): string {
   return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64')
 }
 
@@ -192,10 +200,13 @@ function aggregatedResource(kind: Kind) {
   return {
     resource: kind.resource,
     // Empty means the resource's own.
-    responseKind: { group: '', version: '', kind: kind.kind },
+    responseKind:
+      kind.custom === undefined
+        ? { group: '', version: '', kind: kind.kind }
+        : { group: kind.group, version: kind.version, kind: kind.kind },
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
-    verbs: kind.verbs,
+    verbs: verbsOf(kind),
     ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
     ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
     ...(kind.subresources.length === 0
@@ -203,11 +214,20 @@ function aggregatedResource(kind: Kind) {
       : {
           subresources: kind.subresources.map((one) => ({
             subresource: one.name,
-            responseKind: { group: one.group ?? '', version: one.version ?? '', kind: one.kind },
+            responseKind: {
+              group: one.group ?? own(kind, 'group'),
+              version: one.version ?? own(kind, 'version'),
+              kind: one.kind
+            },
             verbs: one.verbs
           }))
         })
   }
+}
+
+/** Subresources of custom resources name their group, though it is the resource's own. */
+function own(kind: Kind, field: 'group' | 'version'): string {
+  return kind.custom === undefined ? '' : kind[field]
 }
 
 /** v2beta1 is no longer served: who takes nothing else gets the plain documents. */

@@ -49,6 +49,11 @@ export function methodNotAllowed(): ApiError {
   })
 }
 
+/** 500, and why. */
+export function internalError(why: string): ApiError {
+  return new ApiError('InternalError', `Internal error occurred: ${why}`, { details: { causes: [{ message: why }] } })
+}
+
 export function tooLarge(limitBytes: number): ApiError {
   return new ApiError('RequestEntityTooLarge', `Request entity too large: limit is ${limitBytes}`)
 }

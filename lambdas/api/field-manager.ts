@@ -97,7 +97,7 @@ function isServed({ group, kind }: Kind, apiVersion: string): boolean {
   return versions?.has(apiVersion) ?? apiVersion.startsWith(`${group}/`)
 }
 
-const ways = new Map<Kind, Map<string, Pick<Writer, 'apiVersion' | 'subresource' | 'ignored' | 'isServed'>>>()
+const ways = new WeakMap<Kind, Map<string, Pick<Writer, 'apiVersion' | 'subresource' | 'ignored' | 'isServed'>>>()
 
 /** The request's sender as a writer of the kind, by the request's way. */
 export function writerOf(at: ResourceRequest, context: ApiContext): Writer {
@@ -120,10 +120,11 @@ export function writerOf(at: ResourceRequest, context: ApiContext): Writer {
 
 /** How structured merging sees the kind. */
 export function typeOfKind(kind: Kind): Type {
+  if (kind.custom !== undefined) return kind.custom.type()
   return kind.schema === '' ? DEDUCED : namedType(kind.schema)
 }
 
-const zeros = new Map<Type, JsonObject>()
+const zeros = new WeakMap<Type, JsonObject>()
 
 function zeroOfType(type: Type): JsonObject {
   const known = zeros.get(type)

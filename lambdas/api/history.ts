@@ -1,6 +1,6 @@
 /**
  * What Kubernetes does not have: an object's earlier versions, and lists as they were. Query parameters of Wherry's own
- * on paths that are authorised as ever (docs/adr/0010-history.md), answered from the store's log.
+ * on paths that are authorised as ever (docs/adr/0012-history.md), answered from the store's log.
  */
 import { ApiError } from '../../core/errors.ts'
 import { fieldChanges } from '../../core/field-changes.ts'

@@ -143,14 +143,17 @@ const OPEN = 0x7b
 const COMMA = 0x2c
 const TAIL = Buffer.from(']}')
 
-/** Items of a list carry no kind and apiVersion: those stand first in an object's bytes and are left out. */
+/**
+ * Items of a list carry no kind and apiVersion, but of custom resources: those stand first in an object's bytes and are
+ * left out.
+ */
 function joinItems(kind: Kind, head: object, entries: readonly Entry[]): Uint8Array {
   const start = Buffer.from(`${JSON.stringify(head).slice(0, -1)},"items":[`)
   const typed = Buffer.from(`{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersionOf(kind))},`)
   const parts: Uint8Array[] = []
   let size = start.length + TAIL.length
   for (const entry of entries) {
-    const bytes = withoutType(entry, typed)
+    const bytes = kind.custom === undefined ? withoutType(entry, typed) : entry.bytes().subarray(1)
     parts.push(bytes)
     size += bytes.length + 2
   }

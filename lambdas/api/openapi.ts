@@ -13,13 +13,13 @@ const SCHEMAS = schemas as unknown as Readonly<Record<string, Json>>
 const INFO = { title: 'Kubernetes', version: `${VERSION.major}.${VERSION.minor}` }
 const EVENT = `${META}.WatchEvent`
 
-/** One document as JSON and its hash, kept for as long as its table: kinds do not come and go within one. */
+/** One document as JSON and its hash, kept for as long as the same rows make it. */
 interface Document {
   readonly bytes: Uint8Array
   readonly hash: string
 }
 
-const documents = new WeakMap<KindTable, Map<string, Document>>()
+const documents = new WeakMap<Kind, { readonly rows: readonly Kind[]; readonly document: Document }>()
 
 export function openApi(request: ApiRequest, path: string, kinds: KindTable): ApiResponse | undefined {
   if (path === '/openapi/v3') return valueAnswer(200, index(kinds))
@@ -71,32 +71,28 @@ function documentName({ group, version }: { group: string; version: string }): s
 }
 
 function documentOf(kinds: KindTable, name: string): Document | undefined {
-  let known = documents.get(kinds)
-  if (known === undefined) {
-    known = new Map()
-    documents.set(kinds, known)
-  }
-  const found = known.get(name)
-  if (found !== undefined) return found
-  const value = documentValue(kinds, name)
-  if (value === undefined) return undefined
+  const rows = rowsOf(kinds, name)
+  const [first] = rows
+  if (first === undefined) return undefined
+  const known = documents.get(first)
+  if (known !== undefined && known.rows.length === rows.length && known.rows.every((row, i) => row === rows[i]))
+    return known.document
+  const value = build(name, rows)
   const bytes = Buffer.from(JSON.stringify(value))
   const document = { bytes, hash: createHash('sha512').update(bytes).digest('hex').toUpperCase() }
-  known.set(name, document)
+  documents.set(first, { rows, document })
   return document
 }
 
 /** Every document, made anew, one at a time. */
 export function* documentsOf(kinds: KindTable): Generator<Json> {
   for (const name of names(kinds)) {
-    const value = documentValue(kinds, name)
-    if (value !== undefined) yield value
+    yield build(name, rowsOf(kinds, name))
   }
 }
 
-function documentValue(kinds: KindTable, name: string): Json | undefined {
-  const rows = listed(kinds).filter((kind) => documentName(kind) === name)
-  return rows.length === 0 ? undefined : build(name, rows)
+function rowsOf(kinds: KindTable, name: string): readonly Kind[] {
+  return listed(kinds).filter((kind) => documentName(kind) === name)
 }
 
 function build(name: string, kinds: readonly Kind[]): Json {
@@ -104,7 +100,8 @@ function build(name: string, kinds: readonly Kind[]): Json {
   const paths: Json = {}
   for (const kind of kinds) {
     Object.assign(paths, pathsOf(name, kind))
-    collect(kind.schema, used)
+    if (kind.custom === undefined) collect(kind.schema, used)
+    else collectCustom(kind, kind.custom.schema as Json, used)
     for (const { kind: sub } of kind.subresources) collect(subSchema(kind, sub), used)
     if (!kind.verbs.includes('list')) continue
     const items = described(`${kind.schema}List`, listSchema(kind))
@@ -143,6 +140,32 @@ function listSchema(kind: Kind): Json {
   }
 }
 
+/** A custom resource's schema, with what every object has. */
+function collectCustom({ group, version, kind, schema: name }: Kind, schema: Json, used: Json): void {
+  const meta = SCHEMAS[META_SCHEMA]?.properties as Readonly<Record<string, Json>>
+  const published = {
+    ...schema,
+    type: 'object',
+    properties: {
+      ...(schema.properties as Json | undefined),
+      apiVersion: { type: 'string', ...describedBy(meta.apiVersion) },
+      kind: { type: 'string', ...describedBy(meta.kind) },
+      metadata: { description: STANDARD_METADATA, allOf: [{ $ref: `${REF}${META}.ObjectMeta` }] }
+    },
+    'x-kubernetes-group-version-kind': [{ group, kind, version }]
+  }
+  used[name] = published
+  collect(`${META}.ObjectMeta`, used)
+}
+
+const META_SCHEMA = 'io.k8s.api.core.v1.ConfigMap'
+const STANDARD_METADATA =
+  "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+
+function describedBy(schema: Json | undefined): Json {
+  return schema?.description === undefined ? {} : { description: schema.description }
+}
+
 /** Takes a schema and all that it refers to, with references as OpenAPI writes them. */
 function collect(name: string, used: Json): void {
   const schema = Object.hasOwn(SCHEMAS, name) ? SCHEMAS[name] : undefined
@@ -171,6 +194,7 @@ function publish(value: unknown): unknown {
     else out[key] = publish(field)
   }
   const keys = Object.keys(out)
-  const [only] = (out.allOf as Json[] | undefined) ?? []
+  // The schema of schemas has a property of that name.
+  const [only] = Array.isArray(out.allOf) ? (out.allOf as Json[]) : []
   return keys.length === 1 && only !== undefined && '$ref' in only ? only : out
 }

@@ -40,6 +40,7 @@ export async function patch(at: ResourceRequest, context: ApiContext, path?: Pat
   const { request, kind } = at
   if (isApply(request)) return await (await import('./apply.ts')).applyObject(at, context, path)
   const patcher = patcherOf(request)
+  if (patcher.strategic && kind.custom !== undefined) throw noStrategic()
   const options = writeOptions(request.query, 'PatchOptions')
   let warnings: readonly string[] = []
   const payload = await changeObject(at, context, {
@@ -75,6 +76,13 @@ function patched(live: Json, patch: Body, media: string): Json {
 function mentionsEntries(patch: Body): boolean {
   if ('text' in patch) return patch.text.includes('managedFields') || patch.text.includes('\\u')
   return !isObject(patch.value) || (isObject(patch.value.metadata) && 'managedFields' in patch.value.metadata)
+}
+
+/** Lists of custom resources say nothing of how they are merged by such a patch. */
+function noStrategic(): ApiError {
+  const types = 'application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml'
+  const message = `the body of the request was in an unknown format - accepted media types include: ${types}`
+  return new ApiError('UnsupportedMediaType', message)
 }
 
 export interface Patcher {

@@ -1,14 +1,16 @@
 /** The way of a request: route, authenticate, act as, authorise, then the verb. Failures are answers. */
 import { ApiError } from '../../core/errors.ts'
 import type { ApiRequest, ApiResponse, Send, UserInfo } from '../../core/http.ts'
+import { DEFINITIONS } from '../../core/kinds/definitions.ts'
 import { apiVersionOf, type Kind } from '../../core/kinds/kind.ts'
-import { createKindTable, type KindTable } from '../../core/kinds/table.ts'
+import type { KindTable } from '../../core/kinds/table.ts'
 import { Metrics } from '../../core/metrics.ts'
 import { errorAnswer, internalError, pageNotFound, payloadOf, warningHeader } from './answers.ts'
 import { type AuditOptions, Trail } from './audit/trail.ts'
 import { ANONYMOUS } from './authn.ts'
 import { forbidden } from './authz.ts'
 import { served } from './convert.ts'
+import { Definitions, SELF } from './definitions.ts'
 import { Discovery } from './discovery.ts'
 import { methodNotAllowed, noSuchResource } from './failures.ts'
 import { FairQueue, isOfSystem, SEATS, seatsFor } from './fair-queue.ts'
@@ -48,6 +50,8 @@ export interface Api {
   readonly handle: Send
   /** The door of a transport: who asks is found out. */
   serve(request: ApiRequest, peer: Peer): Promise<ApiResponse>
+  /** All that is served now, those of CustomResourceDefinitions too. */
+  kinds(): Promise<readonly Kind[]>
 }
 
 export function createApi(options: ApiOptions): Api {
@@ -57,14 +61,17 @@ export function createApi(options: ApiOptions): Api {
     serve: async (request, peer) => {
       const response = await server.answer(request, () => server.identify(request, peer), peer)
       return await encoded(request, response)
-    }
+    },
+    kinds: () => server.served()
   }
 }
 
+const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
+
 class Server {
   private readonly options: ApiOptions
-  private readonly kinds: KindTable
-  private readonly discovery: Discovery
+  private readonly definitions: Definitions
+  private known: Discovery | undefined
   private readonly metrics: RequestMetrics
   private readonly seats = new FairQueue(SEATS)
   /** Of nodes and the cluster's own parts, which must not wait for anybody else. */
@@ -76,15 +83,34 @@ class Server {
     const virtuals = options.virtuals ?? []
     this.options = options
     // The first row of a resource counts: those of the table, where it has them too.
-    this.kinds = createKindTable([...options.kinds, ...virtuals.map(({ kind }) => kind).filter(isNew(options.kinds))])
-    this.discovery = new Discovery(this.kinds, options.address)
+    const rows = [...options.kinds, ...virtuals.map(({ kind }) => kind).filter(isNew(options.kinds))]
     const { metrics = new Metrics(), store, ports } = options
+    this.definitions = new Definitions({
+      store,
+      ports,
+      rows,
+      send: (request) => this.answer(request, async () => request.user)
+    })
     this.metrics = new RequestMetrics(metrics, ports.clock)
     collectState(metrics, { store, kinds: this.kinds, clock: ports.clock })
     const handlers = new Map(virtuals.map(({ kind, handler }) => [kind.storage, handler]))
     const pods = this.kinds.find('', 'v1', 'pods')
     if (pods !== undefined) handlers.set('bindings', (at, context) => binding({ ...at, kind: pods }, context))
     this.virtuals = handlers
+  }
+
+  private get kinds(): KindTable {
+    return this.definitions.table
+  }
+
+  private get discovery(): Discovery {
+    if (this.known?.kinds !== this.kinds) this.known = new Discovery(this.kinds, this.options.address)
+    return this.known
+  }
+
+  async served(): Promise<readonly Kind[]> {
+    await this.definitions.look(true)
+    return this.kinds.all
   }
 
   /** `peer`: of one who comes over the wire, and takes a seat. */
@@ -144,16 +170,19 @@ class Server {
   ): Promise<ApiResponse> {
     const { resource } = route
     if (resource === undefined) {
+      if (request.path.startsWith('/api') || request.path.startsWith('/openapi')) await this.definitions.look(true)
       const { discovery, metrics } = this
       const { paths = {}, store, ports } = this.options
       const response = plainPath(request, { discovery, metrics, paths, user, store, clock: ports.clock })
       return (await response) ?? pageNotFound()
     }
+    if (this.definitions.isOpen(resource.group)) await this.definitions.look(!this.isServed(resource))
     if (!this.isServed(resource)) {
-      if (this.discovery.hasGroup(resource.group)) throw noSuchResource()
+      if (!this.definitions.isOpen(resource.group) && this.discovery.hasGroup(resource.group)) throw noSuchResource()
       return pageNotFound()
     }
-    const old = deprecation(resource)
+    const old =
+      deprecation(resource) ?? this.kinds.find(resource.group, resource.version, resource.resource)?.custom?.deprecation
     const asked = { user, route: resource, verb: route.verb, notes: trail?.notes ?? new Notes() }
     if (old === undefined) return await this.resource(named(request, route), asked)
     // Who asks for something old is told so, whatever the answer.
@@ -172,7 +201,11 @@ class Server {
     { user, route, verb, notes }: { user: UserInfo; route: ResourceRoute; verb: string; notes: Notes }
   ): Promise<ApiResponse> {
     const kind = this.kinds.find(route.group, route.version, route.resource)
-    if (kind === undefined || !fits(kind, route)) throw noSuchResource()
+    if (kind === undefined || !fits(kind, route)) {
+      // Where definitions add to a group, Kubernetes leaves what is not there to a handler of plain paths.
+      if (this.definitions.isOpen(route.group)) return pageNotFound()
+      throw noSuchResource()
+    }
     // RBAC takes it for a GET, but no resource answers it, only what lies behind one.
     if (request.method === 'HEAD' && route.subresource !== 'proxy') throw methodNotAllowed()
     const protobuf = hasMessage(kind)
@@ -184,8 +217,29 @@ class Server {
     const virtual = this.virtuals.get(kind.storage)
     const handler = virtual === undefined ? verbHandler(at, verb, this.options) : virtualVerb(at, verb, virtual)
     if (handler === undefined) throw methodNotAllowed()
-    const response = await this.noted(notes, request, () => handler(at, served(kind, this.options)))
+    const context = kind.custom?.webhook === undefined ? served(kind, this.options) : await this.converted(kind)
+    const response = await this.noted(notes, request, () => handler(at, context))
+    if (WRITES.has(request.method) && user !== SELF && this.concerns(kind)) await this.settle()
     return this.shape(request, response, { form, kind })
+  }
+
+  /** What was written is written, whatever becomes of what follows from it: the next look tries again. */
+  private async settle(): Promise<void> {
+    try {
+      await this.definitions.settle()
+    } catch (error) {
+      this.options.ports.log.error({ error }, 'definitions of resources could not be brought up to date')
+    }
+  }
+
+  /** Whether a write may have made something of a definition: that of one, or the end of one's last instances. */
+  private concerns(kind: Kind): boolean {
+    return kind.storage === DEFINITIONS || kind.custom?.terminating === true
+  }
+
+  private async converted(kind: Kind): Promise<ApiContext> {
+    const { convertedByWebhook } = await import('./conversion.ts')
+    return convertedByWebhook(kind, this.options)
   }
 
   /** The answer, be it a failure, with the warnings that were noted on its way. */

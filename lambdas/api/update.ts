@@ -3,6 +3,7 @@ import type { FieldError } from '../../core/errors.ts'
 import { invalid, invalidError } from '../../core/field-errors.ts'
 import { goQuote } from '../../core/go-text.ts'
 import type { ApiResponse, Payload } from '../../core/http.ts'
+import { DEFINITIONS } from '../../core/kinds/definitions.ts'
 import type { Kind, Rules } from '../../core/kinds/kind.ts'
 import { sameButTimes } from '../../core/merge/managers.ts'
 import type { KubeObject } from '../../core/object.ts'
@@ -16,7 +17,7 @@ import { bodyOf, readObject } from './body.ts'
 import { commitChange, MAX_ATTEMPTS, pause } from './commit.ts'
 import { storedKind } from './convert.ts'
 import { sameJson } from './copy.ts'
-import { createObject, creationWarnings, decoding, ruleContext } from './create.ts'
+import { createObject, creationWarnings, decoding, ruleContext, warning } from './create.ts'
 import { BareError, badRequest, conflict, notFound } from './failures.ts'
 import { entriesOfChanged, keepReset, setEntries, writerOf } from './field-manager.ts'
 import { dropRepeatedOwners, ensureNamespace, keepMetadata } from './metadata.ts'
@@ -83,7 +84,7 @@ export async function update(at: ResourceRequest, context: ApiContext, path?: Pa
     warnings = [...decoded, ...further]
   }
   const change = { path: path ?? wholePath(kind), dryRun: options.dryRun, produce, warn }
-  const payload = await changeObject(at, context, change)
+  const payload = await warning(at, decoded, changeObject(at, context, change))
   return jsonAnswer(200, payload, warningHeader(warnings))
 }
 
@@ -122,8 +123,10 @@ function checkPreconditions(next: KubeObject, current: Entry, kind: Kind): void 
   const { resourceVersion = '', name = '' } = next.metadata
   checkUid(next, { kind, key: current.key, uid: current.value.metadata.uid ?? '' })
   if (resourceVersion !== '' && resourceVersion !== '0') return
-  if (!needsVersionToUpdate(kind.storage)) return
-  throw invalidError(kind, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
+  if (kind.custom === undefined && !needsVersionToUpdate(kind.storage)) return
+  const { group, resource, custom, storage } = kind
+  const named = custom !== undefined || storage === DEFINITIONS ? { group, kind: resource } : kind
+  throw invalidError(named, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
 }
 
 /** An object that names a uid means that one only: not what was made anew under its name, and not nothing. */
@@ -186,6 +189,7 @@ interface Step {
 async function prepare(at: ResourceRequest, context: ApiContext, { next, old, change }: Step): Promise<KubeObject> {
   const { kind } = at
   const { rules } = kind
+  if (rules.load !== undefined) await rules.load()
   ensureNamespace(next.metadata, kind.namespaced ? at.namespace : undefined)
   rules.defaults?.(next)
   if (change.tracked !== true) setEntries(next, entriesOfChanged(kind, { next, old }, writerOf(at, context)))
@@ -196,7 +200,9 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   const { managedFields = [] } = next.metadata
   const object = change.path.prepare(next, old, context)
   setEntries(object, managedFields)
-  if (change.path.counts && rules.generation === true && !sameSpec(object, old)) {
+  const counted =
+    rules.generation === 'with status' ? change.path.counts : change.path.counts && rules.generation === true
+  if (counted && !sameSpec(object, old, rules.generation === 'with status')) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1
   }
   const errors = validateMetadataUpdate(rules, { next: object, old, own: change.path.metadata })
@@ -207,15 +213,12 @@ async function prepare(at: ResourceRequest, context: ApiContext, { next, old, ch
   return object
 }
 
-/** Everything but metadata and status. */
-function sameSpec(next: KubeObject, old: KubeObject): boolean {
+/** Everything but metadata and, mostly, status. */
+function sameSpec(next: KubeObject, old: KubeObject, withStatus: boolean): boolean {
+  const isApart = (field: string) => field === 'metadata' || (field === 'status' && !withStatus)
   for (const field in next) if (!isApart(field) && !sameJson(next[field], old[field])) return false
   for (const field in old) if (!isApart(field) && next[field] === undefined && old[field] !== undefined) return false
   return true
-}
-
-function isApart(field: string): boolean {
-  return field === 'metadata' || field === 'status'
 }
 
 /** Being deleted, with nobody left to wait for: this change removes it. */

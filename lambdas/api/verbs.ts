@@ -35,6 +35,7 @@ export function verbHandler(at: ResourceRequest, verb: string, options: VerbOpti
   if (subresource !== undefined) {
     const known = kind.subresources.find((one) => one.name === subresource)
     const handler = options.subresources?.[subresource] ?? subresourceHandlers[subresource]
+    if (known === undefined && kind.custom !== undefined) throw notFound(kind, name ?? '')
     if (known === undefined || handler === undefined) throw noSuchResource()
     return known.verbs.includes(verb) ? handler : undefined
   }

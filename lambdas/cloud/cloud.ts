@@ -4,7 +4,7 @@
  */
 import type { Client } from '../../core/client.ts'
 import { API_PROXY } from '../../core/cluster-network.ts'
-import { kindTable } from '../../core/kinds/table.ts'
+import { indexesOf } from '../../core/kinds/table.ts'
 import type { Ports } from '../../core/ports.ts'
 import { systemPorts } from '../../core/system-ports.ts'
 import type { Backend } from '../../store/backend.ts'
@@ -90,11 +90,10 @@ async function open(environment: Environment): Promise<Cloud> {
 /** Everything opened; a warm function keeps it. Makes what a cluster starts with where nobody has done so yet. */
 export async function openCloud(config: CloudConfig, ports: Ports, outside: Outside): Promise<Cloud> {
   const { addresses } = config
-  const indexes = (resource: string) => kindTable.findByStorage(resource)?.rules.indexes
   const keys = await openCloudKeys(outside.parameters, config.parameters, ports)
   const seals = (resource: string) => SEALED.has(resource)
   const backend = new SealedBackend(outside.backend, { keys: keys.sealing, seals })
-  const store = new Store({ backend, ports, indexes, retentionMs: config.retentionMs, trims: false })
+  const store = new Store({ backend, ports, indexes: indexesOf, retentionMs: config.retentionMs, trims: false })
   const [news] = await Promise.all([
     store.follow(FOLLOWED, BELL),
     bootstrapOnce({ store, ports, addresses, endpoint: API_PROXY, nodeAgents: true })

@@ -2,7 +2,6 @@
 import middy from '@middy/core'
 import type { Context, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { POD_CIDR } from '../../core/cluster-network.ts'
-import { kindTable } from '../../core/kinds/table.ts'
 import type { Node } from '../../core/kinds/types.ts'
 import { isVirtual } from '../../core/virtual-node.ts'
 import { dynamoGlance } from '../../store/backends/dynamodb-glance.ts'
@@ -24,7 +23,6 @@ type Ec2Setting = 'template' | 'subnets'
 type ReconcilerEvent = DynamoDBStreamEvent | SQSEvent | { readonly wherry: 'tick' }
 
 const NOTHING_FAILED: SQSBatchResponse = { batchItemFailures: [] }
-const SERVED = kindTable.all.filter((kind) => kind.verbs.includes('list') && kind.hidden !== true)
 
 let warm: { readonly cloud: Cloud; readonly reconciler: ReconcilerFunction } | undefined
 
@@ -44,7 +42,7 @@ export const handler = middy(async (event: ReconcilerEvent, context: Context): P
 })
 
 async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<ReconcilerFunction> {
-  const { ports, store, backend, config, keys } = cloud
+  const { ports, store, config, keys } = cloud
   const sqs = sqsClient()
   const bell = doorbell(sqsBell(sqs))
   const [provisioning, fargate] = await Promise.all([provisioningOf(environment), fargateOf(environment)])
@@ -53,7 +51,7 @@ async function open(cloud: Cloud, environment: NodeJS.ProcessEnv): Promise<Recon
     signer: keys.signer,
     nodesHeardSince: 0,
     podCIDR: POD_CIDR,
-    kinds: () => kindsInUse(backend),
+    kinds: () => kindsInUse(cloud),
     ...(provisioning === undefined ? {} : { provisioning }),
     ...(fargate === undefined ? {} : { fargate })
   }
@@ -104,9 +102,10 @@ async function fargateOf({ WHERRY_FARGATE, WHERRY_CLUSTER = '' }: NodeJS.Process
 }
 
 /** Of a kind of which nobody ever made an object there is nothing to delete: most clusters use a third of all. */
-async function kindsInUse(backend: Cloud['backend']): Promise<readonly ServedKind[]> {
+async function kindsInUse({ api, backend }: Cloud): Promise<readonly ServedKind[]> {
   const used = new Set(await backend.resources())
-  return SERVED.filter(({ storage }) => used.has(storage)) as readonly ServedKind[]
+  const served = (await api.kinds()).filter(({ verbs, hidden }) => verbs.includes('list') && hidden !== true)
+  return served.filter(({ storage }) => used.has(storage)) as readonly ServedKind[]
 }
 
 function isStream(event: DynamoDBStreamEvent | SQSEvent): event is DynamoDBStreamEvent {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { CloudFormationClient, DescribeStackResourcesCommand } from '@aws-sdk/client-cloudformation'
 import { EC2Client } from '@aws-sdk/client-ec2'
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts'
+import { jest } from '@jest/globals'
 import { buildBusyboxImage } from '../../cli/busybox-image.ts'
 import type { Deployment, Node, Pod } from '../../core/kinds/types.ts'
 import { bundleAgent } from '../../infra/node-asset.ts'
@@ -18,7 +19,9 @@ import type { RoleCredentials } from './metadata-server.ts'
 const NAME = 'nodes'
 const REGION = 'us-east-1'
 /** A CI machine may be three times slower than a quiet one, and the emulator starts functions anew now and then. */
-const PATIENT_MS = 120_000
+const PATIENT_MS = 240_000
+// Each test waits for several things, each with patience of its own.
+jest.setTimeout(600_000)
 /** Short leases, so that a lost node shows soon; on AWS they are minutes. */
 const HEARTBEAT = { leaseSeconds: 12, renewMs: 3_000 }
 const WEB = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'web.yaml'), 'utf8')

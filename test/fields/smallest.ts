@@ -41,6 +41,14 @@ export const SMALLEST: Readonly<Record<string, Fields>> = {
   'apiregistration.k8s.io/apiservices': {
     spec: { group: 'g.example.com', version: 'v1', groupPriorityMinimum: 100, versionPriority: 10 }
   },
+  'apiextensions.k8s.io/customresourcedefinitions': {
+    spec: {
+      group: 'fields.example.com',
+      names: { plural: 'plays', kind: 'Play' },
+      scope: 'Namespaced',
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }]
+    }
+  },
   'apps/controllerrevisions': { revision: 1, data: { a: 1 } },
   'apps/daemonsets': { spec: { selector: { matchLabels: labels }, template } },
   'apps/deployments': { spec: { selector: { matchLabels: labels }, template } },
@@ -115,6 +123,7 @@ export const SMALLEST: Readonly<Record<string, Fields>> = {
 
 /** Names that the kind's own rules ask for; all others are called "smallest". */
 export const NAMES: Readonly<Record<string, string>> = {
+  'apiextensions.k8s.io/customresourcedefinitions': 'plays.fields.example.com',
   'apiregistration.k8s.io/apiservices': 'v1.g.example.com',
   'networking.k8s.io/ipaddresses': '10.96.77.7'
 }

@@ -14,7 +14,7 @@ import { valueAnswer, warningHeader } from '../answers.ts'
 import { bodyOf, readObject } from '../body.ts'
 import { copyJson } from '../copy.ts'
 import { decoding } from '../create.ts'
-import { methodNotAllowed, noSuchResource, notFound } from '../failures.ts'
+import { internalError, methodNotAllowed, noSuchResource, notFound } from '../failures.ts'
 import { setEntries, writerOf } from '../field-manager.ts'
 import { writeOptions } from '../options.ts'
 import { isApply, patcherOf } from '../patch.ts'
@@ -59,6 +59,8 @@ export async function scale(at: ResourceRequest, context: ApiContext): Promise<A
     case 'GET': {
       const entry = await context.store.get(at.kind.storage, storeKey(at))
       if (entry === undefined) throw notFound(at.kind, at.name ?? '')
+      const missing = paths.missing?.(entry.value)
+      if (missing !== undefined) throw internalError(missing)
       return valueAnswer(200, scaleOf(entry.value, paths))
     }
     case 'PUT': {
@@ -120,14 +122,14 @@ export async function changeScale(at: ResourceRequest, context: ApiContext, how:
     at,
     { ...context, admission: [] },
     {
-      path: { ...path, validate: () => [] },
+      path: at.kind.custom === undefined ? { ...path, validate: () => [] } : path,
       dryRun: how.dryRun,
       tracked: true,
       produce: async ({ value: old }) => {
         const asked = await how.next(old)
         await admitted('mutate', asked, old)
         const replicas = ((asked.spec ?? {}) as { replicas?: number }).replicas ?? 0
-        checkReplicas(at.name ?? '', replicas)
+        if (at.kind.custom === undefined) checkReplicas(at.name ?? '', replicas)
         const shown = { ...scaleOf(old, paths), spec: asked.spec ?? {} } as KubeObject
         await admitted('validate', shown, old)
         checkUid(asked, { kind: at.kind, key: storeKey(at), uid: old.metadata.uid ?? '' })
