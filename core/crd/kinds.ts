@@ -19,6 +19,7 @@ import { decodeResource } from './decode.ts'
 import { embeddedErrors } from './embedded.ts'
 import { jsonPath } from './json-path.ts'
 import { listTypeErrors } from './list-types.ts'
+import { dropNulls, prune } from './prune.ts'
 import type { RuleValidator } from './rules.ts'
 import type { JsonSchema } from './schema.ts'
 import { type Before, validateValue } from './validate-value.ts'
@@ -133,20 +134,29 @@ const OPEN = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
 const schemaOf = (version: CustomResourceDefinitionVersion | undefined) =>
   (version?.schema?.openAPIV3Schema ?? OPEN) as JsonSchema
 
-/** `None`: only the version's name changes. What is stored keeps to the schema of the version that it is stored in. */
+/**
+ * `None`: the version's name changes, and what the other version does not have is gone. What is stored keeps to the
+ * schema of the version that it is stored in; defaults are of that one too.
+ */
 function converter(
   { spec }: CustomResourceDefinition,
   apiVersion: string,
   storageVersion: string
 ): NonNullable<Kind['convert']> {
   const schema = schemaOf(spec.versions.find(({ name }) => name === storageVersion))
+  const own = schemaOf(spec.versions.find(({ name }) => `${spec.group}/${name}` === apiVersion))
   const named = (object: KubeObject, version: string): KubeObject => {
     const { kind, apiVersion: _, ...rest } = decodeResource(schema, object).object
     return { kind, apiVersion: version, ...rest }
   }
   return {
     toStorage: (object) => named(object, `${spec.group}/${storageVersion}`),
-    fromStorage: (object) => named(object, apiVersion)
+    fromStorage: (object) => {
+      const shown = named(object, apiVersion)
+      prune(shown, own, true)
+      dropNulls(shown, own)
+      return shown
+    }
   }
 }
 
