@@ -17,12 +17,17 @@ interface Stage {
 }
 
 /** What is read of jest's --json. */
-interface JestResult {
-  readonly numPassedTests: number
-  readonly numFailedTests: number
-  readonly numPendingTests: number
-  readonly numRuntimeErrorTestSuites: number
-  readonly testResults: readonly { readonly name: string; readonly startTime: number; readonly endTime: number }[]
+export interface JestResult {
+  readonly testResults: readonly JestFile[]
+}
+
+interface JestFile {
+  readonly name: string
+  readonly status: 'passed' | 'failed'
+  readonly startTime: number
+  readonly endTime: number
+  /** None where the file could not be run at all. */
+  readonly assertionResults: readonly { readonly status: string }[]
 }
 
 interface Outcome {
@@ -30,6 +35,8 @@ interface Outcome {
   readonly ok: boolean
   readonly seconds: number
   readonly result: JestResult | undefined
+  /** Test files that failed at first and passed when they ran once more. */
+  readonly unsteady?: readonly string[]
 }
 
 const tool = (path: string) => join(home, 'node_modules', path)
@@ -45,6 +52,8 @@ const HEAVY = 'test/(e2e|sim|golden)/|node-agent/.*\\.integration\\.test'
 const AWS = 'test/aws/'
 /** Files named at the end, so that somebody looks at them. */
 const SLOWEST = 5
+/** So few failed files of a stage are run once more: what is broken fails again, and what is unsteady is named. */
+const MOST_AGAIN = 3
 
 function jest(name: string, args: readonly string[]): Stage {
   const flags = ['--experimental-vm-modules', '--no-warnings', '--max-old-space-size=4096']
@@ -91,8 +100,22 @@ function run(stage: Stage, resultFile: string): Outcome {
   const args = stage.jest ? [...stage.args, '--json', '--outputFile', resultFile] : stage.args
   const start = performance.now()
   const { status } = spawnSync(process.execPath, args, { cwd: home, stdio: 'inherit' })
-  const seconds = (performance.now() - start) / 1000
-  return { stage, ok: status === 0, seconds, result: stage.jest ? readResult(resultFile) : undefined }
+  const seconds = () => (performance.now() - start) / 1000
+  const result = stage.jest ? readResult(resultFile) : undefined
+  const failed = result?.testResults.filter((file) => file.status === 'failed').map(({ name }) => name) ?? []
+  if (status === 0 || result === undefined || failed.length === 0 || failed.length > MOST_AGAIN)
+    return { stage, ok: status === 0, seconds: seconds(), result }
+  terminal.say(`\n== ${stage.name}: once more ${failed.map((name) => relative(home, name)).join(', ')}`)
+  const once = jest('', ['--runInBand', '--json', '--outputFile', resultFile, '--runTestsByPath', ...failed])
+  const ok = spawnSync(process.execPath, once.args, { cwd: home, stdio: 'inherit' }).status === 0
+  const second = readResult(resultFile)
+  return { stage, ok, seconds: seconds(), result: merged(result, second), unsteady: ok ? failed : [] }
+}
+
+/** The files of `second` stand for those of the same names. */
+export function merged(first: JestResult, second: JestResult | undefined): JestResult {
+  const again = new Map(second?.testResults.map((file) => [file.name, file]))
+  return { testResults: first.testResults.map((file) => again.get(file.name) ?? file) }
 }
 
 function readResult(file: string): JestResult | undefined {
@@ -105,26 +128,28 @@ function readResult(file: string): JestResult | undefined {
 
 /** The last line is the plain sum that CI systems look for. */
 export function summary(outcomes: readonly Outcome[]): string[] {
-  const results = outcomes.flatMap(({ result }) => result ?? [])
-  const sum = (count: (result: JestResult) => number) => results.reduce((total, one) => total + count(one), 0)
+  const results = outcomes.flatMap(({ result }) => result?.testResults ?? [])
+  const tests = results.flatMap(({ assertionResults }) => assertionResults)
+  const count = (...statuses: readonly string[]) => tests.filter(({ status }) => statuses.includes(status)).length
   const row = (start: string, name: string, seconds: number) =>
     `${start.padEnd(7)}${name.padEnd(48)} ${seconds.toFixed(0).padStart(5)} s`
   const stages = outcomes.map(({ stage, ok, seconds }) => row(ok ? 'ok' : 'FAILED', stage.name, seconds))
   const files = results
-    .flatMap(({ testResults }) => testResults)
     .map(({ name, startTime, endTime }) => ({ name: relative(home, name), seconds: (endTime - startTime) / 1000 }))
     .sort((a, b) => b.seconds - a.seconds)
   const slowest = files.slice(0, SLOWEST).map(({ name, seconds }) => row('', name, seconds))
-  const broken = sum((one) => one.numRuntimeErrorTestSuites)
+  const broken = results.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length
   const counts = [
-    `${sum((one) => one.numPassedTests)} passed`,
-    `${sum((one) => one.numFailedTests) + broken} failed`,
-    `${sum((one) => one.numPendingTests)} skipped`
+    `${count('passed')} passed`,
+    `${count('failed') + broken} failed`,
+    `${count('pending', 'skipped', 'disabled', 'todo')} skipped`
   ]
+  const unsteady = outcomes.flatMap((outcome) => outcome.unsteady ?? []).map((name) => `       ${relative(home, name)}`)
   return [
     '',
     ...stages,
     ...(files.length > SLOWEST ? ['', 'the slowest files:', ...slowest] : []),
+    ...(unsteady.length === 0 ? [] : ['', 'failed at first, passed when run once more:', ...unsteady]),
     ...(results.length === 0 ? [] : ['', counts.join(', ')])
   ]
 }
