@@ -115,7 +115,7 @@ test.each([
 })
 
 test.each([
-  [[], ['lint', 'types', 'tests', 'tests of the whole machine', 'tests of AWS']],
+  [[], ['lint', 'types', 'tests', 'tests of the whole machine', 'tests of AWS', 'tests of nodes on AWS']],
   [['types'], ['types']],
   [['golden', 'store/'], ['tests of golden store/']],
   [

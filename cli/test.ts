@@ -50,6 +50,8 @@ const CHECKS: readonly Stage[] = [
 const HEAVY = 'test/(e2e|sim|golden)/|node-agent/.*\\.integration\\.test'
 /** Clusters on emulators of AWS, which are fetched at the first run. */
 const AWS = 'test/aws/'
+/** Of them, those with nodes: real agents and containers, one after another. */
+const AWS_NODES = 'test/aws/(nodes|on-demand|fargate)\\.test'
 /** Files named at the end, so that somebody looks at them. */
 const SLOWEST = 5
 /** So few failed files of a stage are run once more: what is broken fails again, and what is unsteady is named. */
@@ -85,7 +87,8 @@ export function stagesFor(names: readonly string[]): readonly Stage[] {
       ...CHECKS,
       jest('tests', ['--testPathIgnorePatterns', '/node_modules/', HEAVY, AWS, '--maxWorkers=2']),
       jest('tests of the whole machine', ['--runInBand', '--testPathPatterns', HEAVY]),
-      jest('tests of AWS', ['--runInBand', '--testPathPatterns', AWS])
+      jest('tests of AWS', ['--testPathPatterns', AWS, '--testPathIgnorePatterns', AWS_NODES, '--maxWorkers=2']),
+      jest('tests of nodes on AWS', ['--runInBand', '--testPathPatterns', AWS_NODES])
     ]
   }
   const checks = CHECKS.filter((check) => names.includes(check.name))
