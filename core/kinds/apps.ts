@@ -21,7 +21,15 @@ import { checkPodTemplate } from './pod-validate.ts'
 import { hostnameWarnings, templateWarnings } from './pod-warnings.ts'
 import { row } from './row.ts'
 import { templateCells } from './template-cells.ts'
-import type { Deployment, DeploymentSpec, LabelSelector, PodTemplateSpec, ReplicaSet, ReplicaSetSpec } from './types.ts'
+import type {
+  Deployment,
+  DeploymentSpec,
+  LabelSelector,
+  PodTemplateSpec,
+  ReplicaSet,
+  ReplicaSetSpec,
+  ReplicaSetStatus
+} from './types.ts'
 
 const UNSET = null as unknown as string
 const asDeployment = (object: KubeObject) => object as unknown as Deployment
@@ -163,6 +171,22 @@ export function checkAtMost(
     errors.push(invalid('status.availableReplicas', value('availableReplicas'), `cannot be greater than ${ready}`))
 }
 
+/** Of ReplicaSets, and of ReplicationControllers, whose status has the same counts but for the terminating. */
+export function replicaStatusErrors(status: ReplicaSetStatus): FieldError[] {
+  const errors: FieldError[] = []
+  for (const field of [
+    'replicas',
+    'fullyLabeledReplicas',
+    'readyReplicas',
+    'availableReplicas',
+    'terminatingReplicas',
+    'observedGeneration'
+  ] as const)
+    checkNonnegative(status[field], `status.${field}`, errors)
+  checkAtMost(status, { counts: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], errors })
+  return errors
+}
+
 const ofTemplate = templateWarnings((object) => asDeployment(object).spec?.template, 'spec.template')
 
 function workloadWarnings(next: KubeObject, old: KubeObject | undefined): readonly string[] {
@@ -240,21 +264,7 @@ const replicaSetRules: Rules = {
     return errors
   },
   validateUpdate: validateImmutableSelector,
-  validateStatus: (next) => {
-    const errors: FieldError[] = []
-    const status = asReplicaSet(next).status ?? { replicas: 0 }
-    for (const field of [
-      'replicas',
-      'fullyLabeledReplicas',
-      'readyReplicas',
-      'availableReplicas',
-      'terminatingReplicas',
-      'observedGeneration'
-    ] as const)
-      checkNonnegative(status[field], `status.${field}`, errors)
-    checkAtMost(status, { counts: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], errors })
-    return errors
-  },
+  validateStatus: (next) => replicaStatusErrors(asReplicaSet(next).status ?? { replicas: 0 }),
   warnings: workloadWarnings,
   generation: true,
   defaultPropagation: 'Background',

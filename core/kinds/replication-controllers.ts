@@ -2,7 +2,7 @@ import { age } from '../duration.ts'
 import type { FieldError } from '../errors.ts'
 import { forbidden, invalid, notSupported, required } from '../field-errors.ts'
 import type { KubeObject } from '../object.ts'
-import { checkAtMost } from './apps.ts'
+import { replicaStatusErrors } from './apps.ts'
 import { checkNonnegative, type Errors, sorted } from './checks.ts'
 import type { Kind, Rules } from './kind.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
@@ -60,20 +60,7 @@ const rules: Rules = {
     checkTemplate(spec, 'spec.template', errors)
     return errors
   },
-  validateStatus: (next) => {
-    const errors: FieldError[] = []
-    const status = asController(next).status ?? { replicas: 0 }
-    for (const field of [
-      'replicas',
-      'fullyLabeledReplicas',
-      'readyReplicas',
-      'availableReplicas',
-      'observedGeneration'
-    ] as const)
-      checkNonnegative(status[field], `status.${field}`, errors)
-    checkAtMost(status, { counts: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], errors })
-    return errors
-  },
+  validateStatus: (next) => replicaStatusErrors(asController(next).status ?? { replicas: 0 }),
   warnings: (next, old) => [
     ...(old === undefined ? hostnameWarnings(next.metadata.name, 'Pod names and hostnames') : []),
     ...ofTemplate(next, old)
